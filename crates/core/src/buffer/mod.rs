@@ -1,0 +1,248 @@
+//! The buffer: the bounded place between the threads that record and the one that drains.
+//!
+//! Every thread writes into a shard of its own, under a lock that only the drain ever contends for, and only while it
+//! swaps. Room is taken from the shared bound in grants of many records, so that threads do not meet there either.
+//!
+//! What can be lost here: records that a full buffer refuses or evicts by [`Policy`], and records offered after
+//! [`Buffer::close`]. Each is counted by cause and level, and a loss record stands where it happened. A task's end is
+//! never refused when its begin was kept: a quarter of the capacity is set aside for the ends of open tasks.
+
+mod policy;
+mod reclaim;
+mod room;
+mod shard;
+
+pub use policy::Policy;
+pub use shard::{Admission, Offer, Shard};
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::buffer::room::Room;
+use crate::buffer::shard::ShardState;
+use crate::loss::{Loss, LossCounters, Losses};
+use crate::record::Source;
+use crate::segment::Segment;
+use crate::sync::{Arc, Condvar, Mutex, lock};
+
+/// Default of [`BufferOptions::capacity_bytes`]: 64 MiB, about a million records.
+pub const DEFAULT_CAPACITY_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).unwrap();
+
+/// A shard ends its segment at this size and wakes the drain.
+pub(crate) const SEGMENT_BYTES: usize = 256 << 10;
+
+/// How many emptied segments are kept for reuse.
+const SPARE_SEGMENTS: usize = 16;
+
+/// What a buffer is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct BufferOptions {
+    /// Most bytes held, in frames: [`DEFAULT_CAPACITY_BYTES`]. Dictionaries of open segments come on top.
+    pub capacity_bytes: NonZeroUsize,
+    /// Most records held, when they are to be counted too: not counted.
+    pub capacity_records: Option<NonZeroU64>,
+    /// What happens when it is full: [`Policy::DropLowest`].
+    pub policy: Policy,
+}
+
+/// A bounded buffer; a cheap handle to it.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    /// The process; each shard adds its thread.
+    source: Source,
+    policy: Policy,
+    room: Room,
+    shards: Mutex<Vec<Arc<Mutex<ShardState>>>>,
+    /// Takes what no thread's own shard can: records of threads whose locals are gone, and losses from inside.
+    fallback: Arc<Mutex<ShardState>>,
+    spares: Mutex<Vec<Vec<u8>>>,
+    losses: LossCounters,
+    /// Offered by shards that are gone.
+    recorded: AtomicU64,
+    closed: AtomicBool,
+    /// Held by the one thread that reclaims.
+    reclaiming: Mutex<()>,
+    drained: Mutex<()>,
+    space: Condvar,
+    wake: Mutex<Option<std::thread::Thread>>,
+    woken: AtomicBool,
+}
+
+impl Default for BufferOptions {
+    fn default() -> Self {
+        Self { capacity_bytes: DEFAULT_CAPACITY_BYTES, capacity_records: None, policy: Policy::default() }
+    }
+}
+
+// === impl Buffer ===
+
+impl Buffer {
+    /// A buffer for the process `source`, whose thread name is left to each shard.
+    pub fn new(options: &BufferOptions, source: Source) -> Self {
+        let fallback = source.with_thread("");
+        let inner = Inner {
+            policy: options.policy,
+            room: Room::new(options),
+            shards: Mutex::default(),
+            fallback: Arc::new(Mutex::new(ShardState::new(&fallback))),
+            spares: Mutex::default(),
+            losses: LossCounters::default(),
+            recorded: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            reclaiming: Mutex::default(),
+            drained: Mutex::default(),
+            space: Condvar::new(),
+            wake: Mutex::default(),
+            woken: AtomicBool::new(false),
+            source,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A shard for the calling thread.
+    pub fn shard(&self) -> Shard {
+        let source = self.inner.source.with_thread(thread_name());
+        let state = Arc::new(Mutex::new(ShardState::new(&source)));
+        lock(&self.inner.shards).push(Arc::clone(&state));
+        Shard::new(Arc::clone(&self.inner), state)
+    }
+
+    /// The shard that any thread may use when it cannot have its own; its records carry no thread name.
+    pub fn fallback_shard(&self) -> Shard {
+        Shard::new(Arc::clone(&self.inner), Arc::clone(&self.inner.fallback))
+    }
+
+    /// A number that no other live buffer has.
+    #[inline]
+    pub fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
+    /// Counts a record that was lost before it could be offered.
+    pub fn lose(&self, loss: &Loss) {
+        self.inner.losses.add(loss);
+        self.inner.recorded.fetch_add(loss.count(), Ordering::Relaxed);
+        lock(&self.inner.fallback).remember_loss(loss);
+    }
+
+    /// Counts records that were offered and kept, and lost afterwards.
+    pub(crate) fn lose_recorded(&self, loss: &Loss) {
+        self.inner.losses.add(loss);
+        lock(&self.inner.fallback).remember_loss(loss);
+    }
+
+    /// Takes everything out. The bytes stay counted against the capacity until [`Buffer::release`].
+    pub fn drain(&self) -> Vec<Segment> {
+        self.inner.woken.store(false, Ordering::Relaxed);
+        let mut segments = Vec::new();
+        let mut shards = lock(&self.inner.shards);
+        shards.retain(|shard| {
+            // Counted before it is emptied: a thread that lets go later is found at the next drain.
+            let gone = Arc::strong_count(shard) == 1;
+            let mut state = lock(shard);
+            self.inner.empty_shard(&mut state, &mut segments);
+            if gone {
+                self.inner.recorded.fetch_add(state.recorded, Ordering::Relaxed);
+            }
+            !gone
+        });
+        drop(shards);
+        self.inner.empty_shard(&mut lock(&self.inner.fallback), &mut segments);
+        // Unused grants came back; no shard's lock may be held here, see `Shard::wait_for_room`.
+        self.inner.announce_space();
+        segments
+    }
+
+    /// Gives the room of a drained segment back, and keeps its memory for reuse.
+    pub fn release(&self, segment: Segment) {
+        self.inner.give_back(segment.bytes.len(), segment.records());
+        self.inner.keep_spare(segment.bytes);
+    }
+
+    /// Refuses records from now on, with cause `closed`.
+    pub fn close(&self) {
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.announce_space();
+    }
+
+    /// Lets `thread` be unparked when a segment is full or a caller waits for room.
+    pub fn wake_on_pressure(&self, thread: std::thread::Thread) {
+        *lock(&self.inner.wake) = Some(thread);
+    }
+
+    /// How many records were offered so far, the lost ones included.
+    pub fn recorded(&self) -> u64 {
+        let open: u64 = lock(&self.inner.shards).iter().map(|shard| lock(shard).recorded).sum();
+        open + lock(&self.inner.fallback).recorded + self.inner.recorded.load(Ordering::Relaxed)
+    }
+
+    /// What was lost so far.
+    pub fn losses(&self) -> Losses {
+        self.inner.losses.read()
+    }
+
+    /// How many bytes of the capacity are taken, grants to idle shards included.
+    pub fn used_bytes(&self) -> usize {
+        self.inner.room.used()
+    }
+
+    /// The process whose records these are.
+    pub fn source(&self) -> &Source {
+        &self.inner.source
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn empty_shard(&self, state: &mut ShardState, segments: &mut Vec<Segment>) {
+        state.write_losses();
+        state.seal(|| self.spare());
+        segments.extend(state.sealed.drain(..));
+        self.room.settle(&mut state.credit);
+    }
+
+    fn give_back(&self, bytes: usize, records: u64) {
+        self.room.release(bytes, records);
+        self.announce_space();
+    }
+
+    fn announce_space(&self) {
+        // Under the lock, so that a caller between its check and its wait does not miss it.
+        drop(lock(&self.drained));
+        self.space.notify_all();
+    }
+
+    fn spare(&self) -> Vec<u8> {
+        lock(&self.spares).pop().unwrap_or_default()
+    }
+
+    fn keep_spare(&self, bytes: Vec<u8>) {
+        let mut spares = lock(&self.spares);
+        if spares.len() < SPARE_SEGMENTS && bytes.capacity() <= 2 * SEGMENT_BYTES {
+            spares.push(bytes);
+        }
+    }
+
+    /// Unparks the draining thread, once until it drains.
+    fn wake(&self) {
+        if !self.woken.swap(true, Ordering::Relaxed)
+            && let Some(thread) = &*lock(&self.wake)
+        {
+            thread.unpark();
+        }
+    }
+}
+
+fn thread_name() -> String {
+    let thread = std::thread::current();
+    match thread.name() {
+        Some(name) => name.to_owned(),
+        None => format!("{:?}", thread.id()),
+    }
+}

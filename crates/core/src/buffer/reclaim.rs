@@ -1,0 +1,82 @@
+//! Making room in a full buffer by dropping events that it already holds.
+
+use tracing_core::Level;
+
+use crate::buffer::Inner;
+use crate::buffer::shard::ShardState;
+use crate::record::level_from_code;
+use crate::segment::Segment;
+use crate::segment::evict::{Wanted, evict};
+use crate::sync::{Arc, Mutex, lock, try_lock};
+
+/// Beyond what the new record needs, this share of the missing room's segment is freed, so that not every record
+/// under overload pays for a search.
+const SLACK_BYTES: usize = 32 << 10;
+
+impl Inner {
+    /// Drops events whose level is a `victim`, least severe first and oldest first, until `need` bytes fit.
+    pub(crate) fn reclaim(&self, need: usize, victim: impl Fn(Level) -> bool) {
+        // Another thread that reclaims makes room for this one too; waiting for it would be blocking the caller.
+        let Some(_reclaiming) = try_lock(&self.reclaiming) else {
+            return;
+        };
+        let (bytes, records) = self.room.missing(0, need);
+        let slack = SLACK_BYTES.min(self.room.used() / 16);
+        let mut wanted = Wanted { bytes: if bytes == 0 { 0 } else { bytes + slack }, records };
+        let shards: Vec<Arc<Mutex<ShardState>>> = lock(&self.shards).iter().cloned().collect();
+        for levels in self.victim_levels(&victim) {
+            for shard in by_age(&shards) {
+                if wanted.is_met() {
+                    return;
+                }
+                self.reclaim_from(&mut lock(&shard), &mut wanted, &levels);
+            }
+        }
+    }
+
+    /// The levels to search, pass by pass: all at once when every level gives way alike, else one after the other.
+    fn victim_levels(&self, victim: &impl Fn(Level) -> bool) -> Vec<Vec<Level>> {
+        let victims: Vec<Level> = (0..5).map(level_from_code).filter(|level| victim(*level)).collect();
+        if victims.len() == 5 { vec![victims] } else { victims.into_iter().map(|level| vec![level]).collect() }
+    }
+
+    fn reclaim_from(&self, state: &mut ShardState, wanted: &mut Wanted, levels: &[Level]) {
+        for segment in &mut state.sealed {
+            self.reclaim_segment(segment, wanted, levels);
+        }
+        if !wanted.is_met() && holds(state.writer.stats(), levels) {
+            let mut open = state.writer.borrow_segment();
+            self.reclaim_segment(&mut open, wanted, levels);
+            state.writer.put_back(open);
+        }
+    }
+
+    fn reclaim_segment(&self, segment: &mut Segment, wanted: &mut Wanted, levels: &[Level]) {
+        if wanted.is_met() || !holds(&segment.stats, levels) {
+            return;
+        }
+        let evicted = evict(segment, wanted, |level| levels.contains(&level));
+        if let Some(loss) = &evicted.loss {
+            self.losses.add(loss);
+            self.room.release(evicted.bytes, loss.count());
+        }
+    }
+}
+
+fn holds(stats: &crate::segment::Stats, levels: &[Level]) -> bool {
+    levels.iter().any(|level| stats.event_bytes[usize::from(crate::record::level_code(*level))] > 0)
+}
+
+/// The shards with the oldest record first.
+fn by_age(shards: &[Arc<Mutex<ShardState>>]) -> Vec<Arc<Mutex<ShardState>>> {
+    let mut aged: Vec<_> = shards.iter().map(|shard| (lock(shard).oldest_ns(), shard)).collect();
+    aged.sort_by_key(|(oldest, _)| *oldest);
+    aged.into_iter().map(|(_, shard)| Arc::clone(shard)).collect()
+}
+
+impl ShardState {
+    fn oldest_ns(&self) -> i64 {
+        let oldest = self.sealed.front().map_or(self.writer.stats(), |segment| &segment.stats);
+        if oldest.records == 0 { i64::MAX } else { oldest.first_ns }
+    }
+}

@@ -1,0 +1,283 @@
+//! A thread's own part of the buffer.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tracing_core::Level;
+
+use crate::buffer::room::END_RESERVE;
+use crate::buffer::{Inner, Policy, SEGMENT_BYTES};
+use crate::loss::{Cause, Loss};
+use crate::record::Source;
+use crate::segment::{Segment, SegmentWriter};
+use crate::sync::{Arc, Mutex, MutexGuard, lock, try_lock};
+
+/// A thread's way into the buffer. Dropped with its thread; what it still holds is drained all the same.
+#[derive(Debug)]
+pub struct Shard {
+    buffer: Arc<Inner>,
+    state: Arc<Mutex<ShardState>>,
+}
+
+/// A record that wants to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer {
+    /// Its level.
+    pub level: Level,
+    /// Its time, UTC nanoseconds since the Unix epoch.
+    pub ts_ns: i64,
+    /// About how many bytes it takes, definitions left out.
+    pub need: usize,
+    /// What it is, for the rule that ends are never dropped while their begins are kept.
+    pub admission: Admission,
+}
+
+/// What a record is to the bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// An event.
+    Event,
+    /// A task's begin: written only when there is room for the end as well.
+    Begin,
+    /// A task's end.
+    End {
+        /// Whether its begin was kept; then this is too.
+        begin_kept: bool,
+    },
+}
+
+/// What the lock of a shard protects.
+#[derive(Debug)]
+pub(crate) struct ShardState {
+    pub(crate) writer: SegmentWriter,
+    pub(crate) sealed: VecDeque<Segment>,
+    /// Bytes of the shared room that this shard may still write.
+    pub(crate) credit: isize,
+    /// Records offered, the lost ones included.
+    pub(crate) recorded: u64,
+    /// Losses that the stream does not state yet, one a cause.
+    unstated: Vec<Loss>,
+}
+
+/// How often a caller looks again for a lock that the drain holds, before it asks whether the process was forked.
+const LOOKS_BEFORE_FORK_CHECK: u32 = 1_000;
+
+// === impl Shard ===
+
+impl Shard {
+    pub(crate) fn new(buffer: Arc<Inner>, state: Arc<Mutex<ShardState>>) -> Self {
+        Self { buffer, state }
+    }
+
+    /// Offers a record; `write` is called with the writer if it is admitted. The second argument of `write` says that
+    /// the record must be written in its shortest form, which only happens to ends.
+    ///
+    /// Gives whether the record was kept.
+    #[inline]
+    pub fn offer(&self, offer: &Offer, write: impl FnOnce(&mut SegmentWriter, bool)) -> bool {
+        let Some(mut state) = self.lock() else {
+            return self.lose_in_child(offer);
+        };
+        state.recorded += 1;
+        if self.buffer.closed.load(Ordering::Relaxed) {
+            return self.lose(&mut state, offer, Cause::Closed);
+        }
+        match offer.admission {
+            Admission::Event => self.offer_event(state, offer, write),
+            Admission::Begin => self.offer_begin(state, offer, write),
+            Admission::End { begin_kept } => self.offer_end(state, offer, begin_kept, write),
+        }
+    }
+
+    #[inline]
+    fn offer_event<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, ShardState>,
+        offer: &Offer,
+        write: impl FnOnce(&mut SegmentWriter, bool),
+    ) -> bool {
+        if !self.buffer.room.admit(&mut state.credit, offer.need) {
+            state = match self.make_room(state, offer) {
+                Ok(state) => state,
+                Err(cause) => return self.lose(&mut lock(&self.state), offer, cause),
+            };
+        }
+        self.write(&mut state, false, write);
+        true
+    }
+
+    fn offer_begin<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, ShardState>,
+        offer: &Offer,
+        write: impl FnOnce(&mut SegmentWriter, bool),
+    ) -> bool {
+        if !self.buffer.room.reserve_end() {
+            return self.lose(&mut state, offer, Cause::Full);
+        }
+        let kept = self.offer_event(state, offer, write);
+        if !kept {
+            self.buffer.room.release_end();
+        }
+        kept
+    }
+
+    fn offer_end<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, ShardState>,
+        offer: &Offer,
+        begin_kept: bool,
+        write: impl FnOnce(&mut SegmentWriter, bool),
+    ) -> bool {
+        if !begin_kept {
+            return self.offer_event(state, offer, write);
+        }
+        // The reserve can be given back before the end is drained: while the buffer is full no other task can begin.
+        self.buffer.room.release_end();
+        let roomy = self.buffer.room.admit(&mut state.credit, offer.need);
+        if !roomy {
+            self.buffer.room.force_record();
+        }
+        self.write(&mut state, !roomy, write);
+        true
+    }
+
+    #[inline]
+    fn write(&self, state: &mut ShardState, shortest: bool, write: impl FnOnce(&mut SegmentWriter, bool)) {
+        let before = state.writer.len();
+        if !state.unstated.is_empty() {
+            state.write_losses();
+        }
+        write(&mut state.writer, shortest);
+        state.credit -= (state.writer.len() - before) as isize;
+        if state.writer.len() >= SEGMENT_BYTES {
+            state.seal(|| self.buffer.spare());
+            self.buffer.wake();
+        }
+    }
+
+    /// Makes room by the policy, or says why not.
+    #[cold]
+    fn make_room<'a>(
+        &'a self,
+        state: MutexGuard<'a, ShardState>,
+        offer: &Offer,
+    ) -> Result<MutexGuard<'a, ShardState>, Cause> {
+        drop(state);
+        self.buffer.wake();
+        match self.buffer.policy {
+            Policy::DropNewest => Err(Cause::Full),
+            Policy::Block(limit) => self.wait_for_room(offer, Instant::now() + limit),
+            Policy::DropOldest => self.evict_for(offer, |_| true),
+            Policy::DropLowest => self.evict_for(offer, |level| level > offer.level),
+        }
+    }
+
+    fn wait_for_room(&self, offer: &Offer, deadline: Instant) -> Result<MutexGuard<'_, ShardState>, Cause> {
+        loop {
+            let drained = lock(&self.buffer.drained);
+            let mut state = self.lock().ok_or(Cause::Forked)?;
+            if self.buffer.closed.load(Ordering::Relaxed) {
+                return Err(Cause::Closed);
+            }
+            if self.buffer.room.admit(&mut state.credit, offer.need) {
+                return Ok(state);
+            }
+            drop(state);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Cause::Blocked);
+            }
+            if forked(&self.buffer) {
+                return Err(Cause::Forked);
+            }
+            drop(self.buffer.space.wait_timeout(drained, left));
+        }
+    }
+
+    fn evict_for(&self, offer: &Offer, victim: impl Fn(Level) -> bool) -> Result<MutexGuard<'_, ShardState>, Cause> {
+        self.buffer.reclaim(offer.need, victim);
+        let mut state = self.lock().ok_or(Cause::Forked)?;
+        if self.buffer.room.admit(&mut state.credit, offer.need) { Ok(state) } else { Err(Cause::Full) }
+    }
+
+    fn lose(&self, state: &mut ShardState, offer: &Offer, cause: Cause) -> bool {
+        let loss = Loss::one(cause, offer.level, offer.need, offer.ts_ns);
+        self.buffer.losses.add(&loss);
+        state.remember_loss(&loss);
+        false
+    }
+
+    /// In a forked child whose parent's drain held the lock at the fork, it is held for ever.
+    fn lose_in_child(&self, offer: &Offer) -> bool {
+        self.buffer.losses.add(&Loss::one(Cause::Forked, offer.level, offer.need, offer.ts_ns));
+        self.buffer.recorded.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    #[inline]
+    fn lock(&self) -> Option<MutexGuard<'_, ShardState>> {
+        if let Some(state) = try_lock(&self.state) {
+            return Some(state);
+        }
+        self.lock_contended()
+    }
+
+    #[cold]
+    fn lock_contended(&self) -> Option<MutexGuard<'_, ShardState>> {
+        for look in 1u32.. {
+            if let Some(state) = try_lock(&self.state) {
+                return Some(state);
+            }
+            std::thread::yield_now();
+            if look % LOOKS_BEFORE_FORK_CHECK == 0 && forked(&self.buffer) {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+// === impl ShardState ===
+
+impl ShardState {
+    pub(crate) fn new(source: &Source) -> Self {
+        Self {
+            writer: SegmentWriter::new(source),
+            sealed: VecDeque::new(),
+            credit: 0,
+            recorded: 0,
+            unstated: Vec::new(),
+        }
+    }
+
+    pub(crate) fn remember_loss(&mut self, loss: &Loss) {
+        match self.unstated.iter_mut().find(|unstated| unstated.cause == loss.cause) {
+            Some(unstated) => unstated.add(loss),
+            None => self.unstated.push(*loss),
+        }
+    }
+
+    /// States the losses so far in the stream.
+    pub(crate) fn write_losses(&mut self) {
+        let before = self.writer.len();
+        for loss in self.unstated.drain(..) {
+            self.writer.loss(&loss, None);
+        }
+        self.credit -= (self.writer.len() - before) as isize;
+    }
+
+    pub(crate) fn seal(&mut self, spare: impl FnOnce() -> Vec<u8>) {
+        if !self.writer.is_empty() {
+            self.sealed.push_back(self.writer.take(spare()));
+        }
+    }
+}
+
+/// Whether this process is a fork of the one that made the buffer.
+fn forked(buffer: &Inner) -> bool {
+    std::process::id() != buffer.source.pid
+}
+
+const _: () = assert!(END_RESERVE >= 80, "the shortest end must fit into its reserve");

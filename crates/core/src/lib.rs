@@ -1,0 +1,45 @@
+//! The core of spanlake: what a record is, how it is kept between the thread that makes it and the file it ends in.
+//!
+//! # What
+//!
+//! Record model and keys, the segment codec, the bounded buffer, the pump, and the traits [`Processor`] and [`Sink`].
+//! Nothing here knows `tracing_subscriber`, files, Arrow or the network.
+//!
+//! # Flow
+//!
+//! A thread offers a record to its [`buffer::Shard`], which encodes it once into a [`segment`]. The [`pump`] drains
+//! all shards, decodes the segments as borrowed [`Record`]s in time order, runs the processors and feeds the sinks.
+//!
+//! # What can be lost
+//!
+//! Records that a full buffer refuses or evicts, that are offered when nothing runs, or that a sink fails to take for
+//! too long. Each is counted by [`Cause`] and level, and stated in the stream by a record of kind `loss`.
+
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod key;
+pub mod clock;
+pub mod sync;
+pub mod value;
+pub mod record;
+pub mod loss;
+pub mod segment;
+pub mod guest;
+pub mod buffer;
+pub mod processor;
+pub mod pump;
+pub mod render;
+pub mod sink;
+
+pub use buffer::{Buffer, BufferOptions, Policy};
+pub use error::{Category, Code, Error, Severity, Stage};
+pub use key::{KeyError, RecordKey, TaskKey};
+pub use loss::{Cause, Loss, Losses};
+pub use processor::Processor;
+pub use pump::{Pump, PumpBuilder, Report, SinkReport, SinkState};
+pub use record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task};
+pub use render::OwnedRecord;
+pub use sink::{Batch, Sink};
+pub use tracing_core::{Level, LevelFilter};
+pub use value::{Field, Fields, Value};

@@ -1,0 +1,115 @@
+//! The slot for flush and shutdown, and the boards on which the pump keeps its counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::buffer::Buffer;
+use crate::pump::report::{Report, SinkReport};
+use crate::sync::{Arc, Condvar, Mutex, lock};
+
+/// What a caller wants of the pump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Flush,
+    Stop,
+}
+
+/// Shared by the pump and its handles.
+#[derive(Debug)]
+pub(super) struct Control {
+    slot: Mutex<Slot>,
+    answered: Condvar,
+    /// Records that came out of the buffer, statements of loss not counted.
+    pub(super) drained: AtomicU64,
+    /// Records that processors dropped.
+    pub(super) filtered: AtomicU64,
+    /// Records that went down with a panicking processor.
+    pub(super) panicked: AtomicU64,
+    boards: Vec<Arc<Board>>,
+}
+
+/// Wishes are numbered; an answer to one answers all before it.
+#[derive(Debug, Default)]
+struct Slot {
+    wished: u64,
+    answered: u64,
+    stop: bool,
+    stopped: bool,
+}
+
+/// One sink's counts.
+pub(super) type Board = Mutex<SinkReport>;
+
+impl Control {
+    pub(super) fn new(boards: Vec<Arc<Board>>) -> Self {
+        Self {
+            slot: Mutex::default(),
+            answered: Condvar::new(),
+            drained: AtomicU64::new(0),
+            filtered: AtomicU64::new(0),
+            panicked: AtomicU64::new(0),
+            boards,
+        }
+    }
+
+    /// Leaves a wish, wakes the pump and waits for the answer; gives whether it came in time.
+    pub(super) fn command(&self, wish: Wish, wake: impl FnOnce(), deadline: Instant) -> bool {
+        let mut slot = lock(&self.slot);
+        slot.wished += 1;
+        slot.stop |= wish == Wish::Stop;
+        let number = slot.wished;
+        wake();
+        while slot.answered < number && !slot.stopped {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            slot = match self.answered.wait_timeout(slot, left) {
+                Ok((slot, _)) => slot,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        true
+    }
+
+    /// The newest wish that has no answer yet, and whether the pump is to stop.
+    pub(super) fn wished(&self) -> (Option<u64>, bool) {
+        let slot = lock(&self.slot);
+        ((slot.wished > slot.answered).then_some(slot.wished), slot.stop)
+    }
+
+    pub(super) fn answer(&self, number: u64) {
+        lock(&self.slot).answered = number;
+        self.answered.notify_all();
+    }
+
+    /// Says that the pump is gone, whichever way, so that nobody waits for it.
+    pub(super) fn stopped(&self) {
+        lock(&self.slot).stopped = true;
+        self.answered.notify_all();
+    }
+
+    pub(super) fn report(&self, buffer: &Buffer) -> Report {
+        // What left the buffer is read first: records made meanwhile then count as pending, never as negative.
+        let drained = self.drained.load(Ordering::Acquire);
+        let filtered = self.filtered.load(Ordering::Relaxed);
+        let sinks: Vec<SinkReport> = self.boards.iter().map(|board| lock(board).clone()).collect();
+        let losses = buffer.losses();
+        let recorded = buffer.recorded();
+        let panicked = self.panicked.load(Ordering::Relaxed);
+        let lost_before = losses.total() + panicked;
+        let passed = drained.saturating_sub(filtered + panicked);
+        let in_buffer = recorded.saturating_sub(losses.total() + drained);
+        let worst = sinks.iter().max_by_key(|sink| (sink.lost + sink.pending, passed - sink.written.min(passed)));
+        Report {
+            recorded,
+            written: worst.map_or(passed, |sink| sink.written),
+            filtered: filtered + worst.map_or(0, |sink| sink.filtered),
+            lost: lost_before + worst.map_or(0, |sink| sink.lost),
+            pending: in_buffer + worst.map_or(0, |sink| sink.pending),
+            timed_out: false,
+            losses,
+            sinks,
+        }
+    }
+}

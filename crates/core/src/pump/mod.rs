@@ -1,0 +1,200 @@
+//! The pump: the one background thread that drains a buffer, runs the processors and feeds the sinks.
+//!
+//! It drains at least every [`DEFAULT_DRAIN_EVERY`], at once when a shard's segment is full, and flushes the sinks
+//! every [`DEFAULT_FLUSH_EVERY`]. Flush and shutdown have their own slot beside the buffer, so that they never wait
+//! behind records and are never dropped with them. Every wait has a deadline.
+//!
+//! What can be lost here: what a sink could not take for so long that its backlog grew over its bound and no fallback
+//! took it (cause `sink`), and a batch whose processor panicked (cause `panicked`).
+
+mod control;
+mod outlet;
+mod report;
+mod worker;
+
+pub use report::{Report, SinkReport, SinkState};
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use crate::buffer::{Buffer, DEFAULT_CAPACITY_BYTES};
+use crate::error::{Category, Error, Stage};
+use crate::processor::Processor;
+use crate::pump::control::Control;
+use crate::pump::outlet::Outlet;
+use crate::pump::worker::Worker;
+use crate::sink::Sink;
+use crate::sync::{Arc, Mutex, lock};
+
+/// Default of [`PumpBuilder::drain_every`].
+pub const DEFAULT_DRAIN_EVERY: Duration = Duration::from_millis(100);
+
+/// Default of [`PumpBuilder::flush_every`].
+pub const DEFAULT_FLUSH_EVERY: Duration = Duration::from_secs(60);
+
+/// What a pump is made from.
+#[must_use = "nothing runs until `spawn`"]
+pub struct PumpBuilder {
+    drain_every: Duration,
+    flush_every: Duration,
+    backlog_bytes: NonZeroUsize,
+    processors: Vec<Box<dyn Processor>>,
+    outlets: Vec<Outlet>,
+}
+
+/// A handle to a running pump; cheap to clone. Dropping it stops nothing.
+#[derive(Clone)]
+pub struct Pump {
+    buffer: Buffer,
+    control: Arc<Control>,
+    thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+}
+
+// === impl PumpBuilder ===
+
+impl Default for PumpBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PumpBuilder {
+    /// A pump without sinks.
+    pub fn new() -> Self {
+        Self {
+            drain_every: DEFAULT_DRAIN_EVERY,
+            flush_every: DEFAULT_FLUSH_EVERY,
+            backlog_bytes: DEFAULT_CAPACITY_BYTES,
+            processors: Vec::new(),
+            outlets: Vec::new(),
+        }
+    }
+
+    /// The longest a record waits before the sinks get it: [`DEFAULT_DRAIN_EVERY`].
+    pub fn drain_every(mut self, interval: Duration) -> Self {
+        self.drain_every = interval;
+        self
+    }
+
+    /// How often the sinks are told to make what they have durable and visible: [`DEFAULT_FLUSH_EVERY`]. The first
+    /// time is one whole interval after the start.
+    pub fn flush_every(mut self, interval: Duration) -> Self {
+        self.flush_every = interval;
+        self
+    }
+
+    /// Most bytes kept for a sink that fails: [`DEFAULT_CAPACITY_BYTES`] each.
+    pub fn backlog_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.backlog_bytes = bytes;
+        self
+    }
+
+    /// Adds a processor behind those before it.
+    pub fn processor(mut self, processor: impl Processor + 'static) -> Self {
+        self.processors.push(Box::new(processor));
+        self
+    }
+
+    /// Adds a sink.
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.outlets.push(Outlet::new(Box::new(sink), None));
+        self
+    }
+
+    /// Adds a sink and the one that gets what the first cannot take for so long that it would be lost.
+    pub fn sink_or(mut self, sink: impl Sink + 'static, fallback: impl Sink + 'static) -> Self {
+        self.outlets.push(Outlet::new(Box::new(sink), Some(Box::new(fallback))));
+        self
+    }
+
+    /// Whether it has no sink.
+    pub fn has_no_sink(&self) -> bool {
+        self.outlets.is_empty()
+    }
+
+    /// Starts the thread. Fails when the operating system gives none.
+    pub fn spawn(self, buffer: Buffer) -> Result<Pump, Error> {
+        let Self { drain_every, flush_every, backlog_bytes, processors, outlets } = self;
+        let control = Arc::new(Control::new(outlets.iter().map(Outlet::board).collect()));
+        let mut worker = Worker {
+            buffer: buffer.clone(),
+            control: Arc::clone(&control),
+            processors,
+            outlets,
+            backlog_bytes: backlog_bytes.get(),
+            drain_every,
+            flush_every,
+            next_flush: Instant::now() + flush_every,
+        };
+        let thread = std::thread::Builder::new().name("spanlake-pump".to_owned()).spawn(move || worker.run()).map_err(
+            |error| Error::new(Stage::Factory, "Pump", Category::Io, "cannot start the pump's thread").caused_by(error),
+        )?;
+        buffer.wake_on_pressure(thread.thread().clone());
+        Ok(Pump { buffer, control, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+}
+
+// === impl Pump ===
+
+impl Pump {
+    /// Drains the buffer, writes everything and makes it durable and visible, waiting at most `timeout`.
+    pub fn flush(&self, timeout: Duration) -> Report {
+        self.command(control::Wish::Flush, timeout)
+    }
+
+    /// Flushes, then stops the pump, waiting at most `timeout`. Records offered from now on are lost with cause
+    /// `closed`. Doing it twice gives the same report again and writes nothing twice.
+    pub fn shutdown(&self, timeout: Duration) -> Report {
+        let deadline = Instant::now() + timeout;
+        let report = self.command(control::Wish::Stop, timeout);
+        if !report.timed_out && !self.in_child() {
+            self.join(deadline);
+        }
+        report
+    }
+
+    /// The counts so far; waits for nothing.
+    pub fn report(&self) -> Report {
+        self.control.report(&self.buffer)
+    }
+
+    fn command(&self, wish: control::Wish, timeout: Duration) -> Report {
+        // A forked child has no pump to wait for, and a sink that flushes its own pump would wait for itself.
+        let hopeless = self.in_child() || self.is_pump_thread();
+        let done = !hopeless && self.control.command(wish, || self.unpark(), Instant::now() + timeout);
+        Report { timed_out: !done, ..self.report() }
+    }
+
+    fn in_child(&self) -> bool {
+        std::process::id() != self.buffer.source().pid
+    }
+
+    fn is_pump_thread(&self) -> bool {
+        let own = std::thread::current().id();
+        lock(&self.thread).as_ref().is_some_and(|thread| thread.thread().id() == own)
+    }
+
+    fn unpark(&self) {
+        if let Some(thread) = &*lock(&self.thread) {
+            thread.thread().unpark();
+        }
+    }
+
+    /// The thread has said that it is done; what is left of it is over in microseconds.
+    fn join(&self, deadline: Instant) {
+        let mut thread = lock(&self.thread);
+        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        if let Some(thread) = thread.take_if(|thread| thread.is_finished()) {
+            // The worker catches panics of sinks and processors; one of its own was counted when its sinks went away.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Pump {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pump").field("report", &self.report()).finish_non_exhaustive()
+    }
+}

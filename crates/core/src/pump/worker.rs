@@ -1,0 +1,151 @@
+//! The pump's thread.
+//!
+//! One round: drain, then for each group of segments decode, merge, process, write, give the room back. The order of
+//! the steps of a flush matters: the wish is read *before* the drain, so that everything recorded before the wish was
+//! made is drained before it is answered.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::buffer::Buffer;
+use crate::guest;
+use crate::loss::{Cause, Loss};
+use crate::processor::Processor;
+use crate::pump::control::Control;
+use crate::pump::outlet::Outlet;
+use crate::record::{Kind, Record};
+use crate::segment::{Decoded, Segment};
+use crate::sync::Arc;
+
+/// Segments are worked on together up to this size, so that their room is given back in steps.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// Most records handed to the sinks at once.
+const BATCH_RECORDS: usize = 4096;
+
+pub(super) struct Worker {
+    pub(super) buffer: Buffer,
+    pub(super) control: Arc<Control>,
+    pub(super) processors: Vec<Box<dyn Processor>>,
+    pub(super) outlets: Vec<Outlet>,
+    pub(super) backlog_bytes: usize,
+    pub(super) drain_every: Duration,
+    pub(super) flush_every: Duration,
+    pub(super) next_flush: Instant,
+}
+
+impl Worker {
+    pub(super) fn run(&mut self) {
+        // Whatever sinks and processors log through `tracing` stays out of this buffer.
+        let _inside = guest::enter();
+        let control = Arc::clone(&self.control);
+        let _ = catch_unwind(AssertUnwindSafe(|| self.rounds()));
+        self.buffer.close();
+        control.stopped();
+    }
+
+    fn rounds(&mut self) {
+        loop {
+            let (wish, stop) = self.control.wished();
+            if stop {
+                self.buffer.close();
+            }
+            self.round();
+            self.outlets.iter_mut().for_each(|outlet| outlet.retry(wish.is_some()));
+            self.outlets.iter_mut().for_each(Outlet::tick);
+            if wish.is_some() || Instant::now() >= self.next_flush {
+                self.next_flush = Instant::now() + self.flush_every;
+                self.outlets.iter_mut().for_each(Outlet::flush);
+            }
+            if stop {
+                return self.outlets.iter_mut().for_each(Outlet::close);
+            }
+            match wish {
+                Some(number) => self.control.answer(number),
+                None => std::thread::park_timeout(self.drain_every),
+            }
+        }
+    }
+
+    fn round(&mut self) {
+        let mut segments = self.buffer.drain();
+        segments.sort_by_key(|segment| segment.stats.first_ns);
+        let mut segments = segments.into_iter().peekable();
+        while segments.peek().is_some() {
+            let mut bytes = 0;
+            let fits = |segment: &Segment| {
+                bytes += segment.bytes.len();
+                bytes <= GROUP_BYTES || bytes == segment.bytes.len()
+            };
+            let mut group = Vec::new();
+            let mut fits = fits;
+            while let Some(segment) = segments.next_if(&mut fits) {
+                group.push(segment);
+            }
+            self.work_on(&group);
+            group.into_iter().for_each(|segment| self.buffer.release(segment));
+        }
+    }
+
+    fn work_on(&mut self, group: &[Segment]) {
+        let mut decoded = Vec::with_capacity(group.len());
+        for segment in group {
+            match segment.decode() {
+                Ok(readable) if readable.len() as u64 >= segment.records() => decoded.push(readable),
+                _ => self.count_corrupt(segment),
+            }
+        }
+        let mut merged = merge(&decoded);
+        loop {
+            let mut records: Vec<Record<'_>> = merged.by_ref().take(BATCH_RECORDS).collect();
+            if records.is_empty() {
+                return;
+            }
+            self.feed(&mut records);
+        }
+    }
+
+    fn feed(&mut self, records: &mut Vec<Record<'_>>) {
+        let drained = count(records);
+        if self.process(records) {
+            let kept = count(records);
+            self.control.filtered.fetch_add(drained - kept, Ordering::Relaxed);
+            for outlet in &mut self.outlets {
+                outlet.write(records, self.backlog_bytes);
+            }
+        } else {
+            self.control.panicked.fetch_add(drained, Ordering::Relaxed);
+        }
+        self.control.drained.fetch_add(drained, Ordering::Release);
+    }
+
+    /// Runs all processors; `false` when one panicked.
+    fn process(&mut self, records: &mut Vec<Record<'_>>) -> bool {
+        let work = || self.processors.iter_mut().for_each(|processor| processor.process(records));
+        catch_unwind(AssertUnwindSafe(work)).is_ok()
+    }
+
+    /// Memory that does not match its own checksums: said, not guessed at.
+    fn count_corrupt(&self, segment: &Segment) {
+        let level = tracing_core::Level::ERROR;
+        let mut loss = Loss::one(Cause::Corrupt, level, segment.bytes.len(), segment.stats.first_ns);
+        loss.levels[4] = segment.records();
+        // These records were counted when they were offered.
+        self.buffer.lose_recorded(&loss);
+    }
+}
+
+fn count(records: &[Record<'_>]) -> u64 {
+    records.iter().filter(|record| record.kind != Kind::Loss).count() as u64
+}
+
+/// The records of several segments by time. Each segment is in the order of its own thread, which is kept.
+fn merge<'a>(decoded: &'a [Decoded<'a>]) -> impl Iterator<Item = Record<'a>> {
+    let mut heads: Vec<_> = decoded.iter().map(|segment| segment.records().peekable()).collect();
+    std::iter::from_fn(move || {
+        let times = heads.iter_mut().enumerate().filter_map(|(at, head)| Some((head.peek()?.ts_ns, at)));
+        let (_, first) = times.min()?;
+        heads[first].next()
+    })
+}

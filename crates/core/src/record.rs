@@ -1,0 +1,342 @@
+//! The record: one event, one begin or end of a task, or one statement of loss, borrowed from a segment.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use tracing_core::Level;
+
+use crate::key::{RecordKey, TaskKey};
+use crate::loss::Loss;
+use crate::value::{Field, Fields, Value};
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Something happened.
+    Event,
+    /// A task began.
+    Begin,
+    /// A task ended.
+    End,
+    /// Records were not kept.
+    Loss,
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It came to its end.
+    Succeeded,
+    /// It panicked, was marked as failed, or returned an error that `#[instrument(err)]` reported.
+    Failed,
+    /// It was dropped before it came to its end.
+    Cancelled,
+    /// Its process went away; written by recovery, never by the process itself.
+    Interrupted,
+}
+
+/// A record, borrowed from the segment that it was recorded into.
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
+    /// UTC nanoseconds since the Unix epoch.
+    pub ts_ns: i64,
+    /// Severity.
+    pub level: Level,
+    /// What the record says.
+    pub kind: Kind,
+    /// Position within its task; 0 and without meaning outside any task.
+    pub seq: u64,
+    /// The place in the program; a loss has none.
+    pub callsite: Option<&'a Callsite<'a>>,
+    /// The task it belongs to.
+    pub task: Option<&'a Task<'a>>,
+    /// The process and thread it comes from.
+    pub source: &'a Source,
+    /// The text.
+    pub message: Cow<'a, str>,
+    /// Its own fields; those of its task are in [`Task::context`].
+    pub fields: Fields<'a>,
+    /// What only an end or a loss has.
+    pub detail: Detail<'a>,
+}
+
+/// What only some kinds of record have.
+#[derive(Clone, Debug, Default)]
+pub enum Detail<'a> {
+    /// Nothing more.
+    #[default]
+    None,
+    /// How a task ended.
+    End(End<'a>),
+    /// What was lost.
+    Loss(Loss),
+}
+
+/// How a task ended, and how long it took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End<'a> {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From begin to end on the monotonic clock, in nanoseconds.
+    pub duration_ns: u64,
+    /// Of that, the time in which it was entered; the rest it was waiting.
+    pub busy_ns: u64,
+    /// The error and its causes, outermost first; empty when it did not fail.
+    pub error: Vec<Cow<'a, str>>,
+    /// Whether consoles leave the end out: the task asked for it with `success("")`.
+    pub quiet: bool,
+}
+
+/// A place in the program that records come from.
+#[derive(Debug)]
+pub struct Callsite<'a> {
+    /// The span's name, or the event's.
+    pub name: &'a str,
+    /// The target, the module path unless the program said otherwise.
+    pub target: &'a str,
+    /// The module path.
+    pub module: Option<&'a str>,
+    /// The source file.
+    pub file: Option<&'a str>,
+    /// The line in it.
+    pub line: Option<u32>,
+    /// Severity.
+    pub level: Level,
+    /// The names of its fields.
+    pub fields: Vec<&'a str>,
+    pub(crate) json: OnceLock<Box<str>>,
+}
+
+/// A task as a segment describes it.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// Its key.
+    pub key: TaskKey,
+    /// Its key as text.
+    pub key_text: String,
+    /// The span's name.
+    pub name: &'a str,
+    /// When it began, UTC nanoseconds since the Unix epoch.
+    pub started_ns: i64,
+    /// The span id of the foreign parent that a `traceparent` named.
+    pub foreign_parent: Option<[u8; 8]>,
+    /// Its own values.
+    pub own: Vec<Field<'a>>,
+    /// Its own values and those it inherited, the nearest task's winning; in order of first appearance.
+    pub context: Vec<Field<'a>>,
+    pub(crate) json: OnceLock<crate::render::TaskJson>,
+}
+
+/// The process and thread that a segment comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The machine's name.
+    pub host: String,
+    /// The service's name; empty when none was given.
+    pub service: String,
+    /// The process id.
+    pub pid: u32,
+    /// When the process began to record, UTC microseconds since the Unix epoch: with host and pid it names the process.
+    pub started_us: i64,
+    /// The thread's name, or its number when it has none; empty when it is not known.
+    pub thread: String,
+    pub(crate) json: OnceLock<Box<str>>,
+}
+
+/// Context keys that name a task's dataflow, the first that is set winning.
+const DATAFLOW_KEYS: [&str; 2] = ["etl.dataflow", "dataflow_id"];
+
+// === impl Source ===
+
+impl Source {
+    /// This process, beginning to record now, on behalf of `service`. The thread is left empty.
+    pub fn this_process(service: &str) -> Self {
+        Self {
+            host: host_name(),
+            service: service.to_owned(),
+            pid: std::process::id(),
+            started_us: crate::clock::utc_now_ns() / 1000,
+            ..Self::default()
+        }
+    }
+
+    /// The same process, another thread.
+    pub fn with_thread(&self, thread: impl Into<String>) -> Self {
+        Self { thread: thread.into(), json: OnceLock::new(), ..self.clone() }
+    }
+}
+
+/// The machine's name as the kernel tells it, else `HOSTNAME`, else `localhost`.
+fn host_name() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
+// === impl Record ===
+
+impl<'a> Record<'a> {
+    /// The record's key; `None` outside any task.
+    pub fn key(&self) -> Option<RecordKey> {
+        let task = self.task?;
+        Some(RecordKey { task: task.key.clone(), seq: self.seq })
+    }
+
+    /// UTC microseconds since the Unix epoch, as the lake stores it.
+    pub fn ts_us(&self) -> i64 {
+        self.ts_ns.div_euclid(1000)
+    }
+
+    /// The target; a loss has `spanlake`.
+    pub fn target(&self) -> &'a str {
+        self.callsite.map_or("spanlake", |callsite| callsite.target)
+    }
+
+    /// How the task ended, on an end record.
+    pub fn end(&self) -> Option<&End<'a>> {
+        if let Detail::End(end) = &self.detail { Some(end) } else { None }
+    }
+
+    /// What was lost, on a loss record.
+    pub fn loss(&self) -> Option<&Loss> {
+        if let Detail::Loss(loss) = &self.detail { Some(loss) } else { None }
+    }
+}
+
+// === impl End ===
+
+impl End<'_> {
+    /// The error and its causes as `this: cause: cause`; `None` when there is none.
+    pub fn error_text(&self) -> Option<String> {
+        if self.error.is_empty() { None } else { Some(self.error.join(": ")) }
+    }
+
+    /// Duration in microseconds, as the lake stores it.
+    pub fn duration_us(&self) -> i64 {
+        i64::try_from(self.duration_ns / 1000).unwrap_or(i64::MAX)
+    }
+}
+
+// === impl Task ===
+
+impl Task<'_> {
+    /// The dataflow that the nearest task named with `etl.dataflow` or `dataflow_id`.
+    pub fn dataflow_id(&self) -> Option<String> {
+        let find = |key: &str| self.context.iter().rfind(|field| field.name == key);
+        DATAFLOW_KEYS.iter().find_map(|key| find(key)).map(|field| field.value.to_string())
+    }
+}
+
+/// Merges a task's own values over those it inherits: the last value of a name wins, in the place of the first.
+pub(crate) fn merge_context<'a>(inherited: &[Field<'a>], own: &[Field<'a>]) -> Vec<Field<'a>> {
+    let mut merged: Vec<Field<'a>> = Vec::with_capacity(inherited.len() + own.len());
+    let mut places = std::collections::HashMap::with_capacity(inherited.len() + own.len());
+    for field in inherited.iter().chain(own) {
+        match places.get(&*field.name) {
+            Some(&place) => {
+                let earlier: &mut Field<'a> = &mut merged[place];
+                earlier.value = field.value.clone();
+            }
+            None => {
+                places.insert(field.name.clone(), merged.len());
+                merged.push(field.clone());
+            }
+        }
+    }
+    merged
+}
+
+// === words ===
+
+impl Kind {
+    /// All kinds, in the order of their codes.
+    pub const ALL: [Kind; 4] = [Kind::Event, Kind::Begin, Kind::End, Kind::Loss];
+
+    /// The word in the lake.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Event => "event",
+            Kind::Begin => "begin",
+            Kind::End => "end",
+            Kind::Loss => "loss",
+        }
+    }
+}
+
+impl Outcome {
+    /// All outcomes, in the order of their codes.
+    pub const ALL: [Outcome; 4] = [Outcome::Succeeded, Outcome::Failed, Outcome::Cancelled, Outcome::Interrupted];
+
+    /// The word in the lake.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that is none of the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not one of the known words")]
+pub struct UnknownWord;
+
+impl FromStr for Kind {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownWord)
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or(UnknownWord)
+    }
+}
+
+/// A level's position from `TRACE` 0 to `ERROR` 4, which is also its code in a frame.
+pub fn level_code(level: Level) -> u8 {
+    match level {
+        Level::TRACE => 0,
+        Level::DEBUG => 1,
+        Level::INFO => 2,
+        Level::WARN => 3,
+        Level::ERROR => 4,
+    }
+}
+
+/// The level with this code; codes above 4 are `ERROR`.
+pub fn level_from_code(code: u8) -> Level {
+    match code {
+        0 => Level::TRACE,
+        1 => Level::DEBUG,
+        2 => Level::INFO,
+        3 => Level::WARN,
+        _ => Level::ERROR,
+    }
+}
+
+/// The value of an own field by name, the last one winning.
+pub fn field_value<'a, 'b>(fields: &'b [Field<'a>], name: &str) -> Option<&'b Value<'a>> {
+    fields.iter().rfind(|field| field.name == name).map(|field| &field.value)
+}

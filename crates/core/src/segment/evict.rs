@@ -1,0 +1,152 @@
+//! Taking records out of a segment that is still in memory, to make room, and saying so in their place.
+//!
+//! Only events give way. Begins and ends stay, so that no task seems to run for ever, and the dictionary stays, so
+//! that what is left can be decoded.
+
+use tracing_core::Level;
+
+use crate::loss::{Cause, Loss};
+use crate::record::level_from_code;
+use crate::segment::cursor::Cursor;
+use crate::segment::writer::{RecordHead, loss_frame};
+use crate::segment::{FRAME_HEAD, Segment, Stats, frame};
+
+/// What eviction did to one segment.
+#[derive(Debug, Default)]
+pub(crate) struct Evicted {
+    /// How many bytes shorter the segment is.
+    pub(crate) bytes: usize,
+    /// What was taken out.
+    pub(crate) loss: Option<Loss>,
+}
+
+/// How much has to go; reaches zero as records do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) bytes: usize,
+    pub(crate) records: u64,
+}
+
+struct Rewrite {
+    kept: Vec<u8>,
+    stats: Stats,
+    /// A statement of loss that stands at the end of `kept` in spirit, still growing.
+    open: Option<Loss>,
+    evicted: Evicted,
+}
+
+impl Wanted {
+    pub(crate) fn is_met(&self) -> bool {
+        self.bytes == 0 && self.records == 0
+    }
+}
+
+/// Takes the oldest events whose level is a `victim` out of `segment`, until `wanted` is met.
+pub(crate) fn evict(segment: &mut Segment, wanted: &mut Wanted, victim: impl Fn(Level) -> bool) -> Evicted {
+    let bytes = std::mem::take(&mut segment.bytes);
+    let mut cursor = Cursor::new(&bytes);
+    let header =
+        cursor.take(8).and_then(|_| next_frame(&mut cursor)).map_or(0, |(_, _)| bytes.len() - cursor.rest().len());
+    let mut rewrite = Rewrite {
+        kept: Vec::with_capacity(bytes.capacity()),
+        stats: Stats::default(),
+        open: None,
+        evicted: Evicted::default(),
+    };
+    rewrite.kept.extend_from_slice(&bytes[..header]);
+    while let Some((whole, payload)) = next_frame(&mut cursor) {
+        rewrite.frame(whole, payload, wanted, &victim);
+    }
+    rewrite.close();
+    rewrite.evicted.bytes = bytes.len().saturating_sub(rewrite.kept.len());
+    segment.bytes = rewrite.kept;
+    segment.stats = rewrite.stats;
+    rewrite.evicted
+}
+
+impl Rewrite {
+    fn frame(&mut self, whole: &[u8], payload: &[u8], wanted: &mut Wanted, victim: &impl Fn(Level) -> bool) {
+        let Some(head) = Head::read(payload) else {
+            return self.keep(whole);
+        };
+        if head.kind == frame::LOSS {
+            return match evicted_before(payload) {
+                Some(loss) => self.grow(loss),
+                None => self.keep(whole),
+            };
+        }
+        if head.kind == frame::EVENT && !wanted.is_met() && victim(head.level) {
+            let loss = Loss::one(Cause::Evicted, head.level, whole.len(), head.ts_ns);
+            wanted.bytes = wanted.bytes.saturating_sub(whole.len());
+            wanted.records = wanted.records.saturating_sub(1);
+            match &mut self.evicted.loss {
+                Some(total) => total.add(&loss),
+                none => *none = Some(loss),
+            }
+            return self.grow(loss);
+        }
+        self.keep(whole);
+        self.stats.add_record(head.ts_ns);
+        if head.kind == frame::EVENT {
+            self.stats.add_event_bytes(head.level, whole.len());
+        }
+    }
+
+    fn grow(&mut self, loss: Loss) {
+        match &mut self.open {
+            Some(open) => open.add(&loss),
+            none => *none = Some(loss),
+        }
+    }
+
+    fn keep(&mut self, whole: &[u8]) {
+        self.close();
+        self.kept.extend_from_slice(whole);
+    }
+
+    /// Writes the statement of loss before whatever follows it.
+    fn close(&mut self) {
+        if let Some(loss) = self.open.take() {
+            let head = RecordHead { level: Level::WARN, callsite: None, task: None, seq: 0, ts_ns: loss.last_ns };
+            self.kept.extend_from_slice(&loss_frame(&head, &loss));
+        }
+    }
+}
+
+/// The part of a record frame that eviction looks at.
+struct Head {
+    kind: u8,
+    level: Level,
+    ts_ns: i64,
+}
+
+impl Head {
+    fn read(payload: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(payload);
+        let kind = cursor.u8()?;
+        if !matches!(kind, frame::EVENT | frame::BEGIN | frame::END | frame::LOSS) {
+            return None;
+        }
+        let level = level_from_code(cursor.u8()? & frame::LEVEL_MASK);
+        Some(Self { kind, level, ts_ns: cursor.i64()? })
+    }
+}
+
+/// An earlier statement of eviction, for the new one to grow from.
+fn evicted_before(payload: &[u8]) -> Option<Loss> {
+    let mut cursor = Cursor::new(payload);
+    cursor.take(10)?;
+    for _ in 0..3 {
+        cursor.varint()?;
+    }
+    super::reader::read_loss(&mut cursor).filter(|loss| loss.cause == Cause::Evicted)
+}
+
+/// The next frame, whole, and its payload. The bytes never left this process, so sums are not checked.
+fn next_frame<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let all = cursor.rest();
+    let len = usize::try_from(cursor.u32()?).ok()?;
+    cursor.u32()?;
+    let payload = cursor.take(len)?;
+    Some((&all[..FRAME_HEAD + len], payload))
+}

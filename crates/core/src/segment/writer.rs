@@ -1,0 +1,570 @@
+//! Writing a segment: the dictionary grows on first use, records refer to it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use tracing_core::Level;
+use uuid::Uuid;
+
+use crate::key::TaskKey;
+use crate::loss::Loss;
+use crate::record::{Detail, Kind, Outcome, Record, Source, level_code};
+use crate::segment::cursor::put_varint;
+use crate::segment::hash::NumberMap;
+use crate::segment::{FRAME_HEAD, MAGIC, Segment, Stats, VERSION, checksum, frame};
+use crate::value::{BodyWriter, Name, put_formatted, put_links, put_text};
+
+/// Position of a callsite in a segment's dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallsiteRef(u32);
+
+/// Position of a task in a segment's dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskRef(u32);
+
+/// What a segment remembers of a task that it describes.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownTask {
+    /// Where.
+    pub task: TaskRef,
+    /// Where its parent was described.
+    pub parent: Option<TaskRef>,
+    /// The version of its own context that was written.
+    pub version: u64,
+    /// When this was last seen to hold, on the caller's count of context changes.
+    pub epoch: u64,
+}
+
+/// A callsite to describe.
+#[derive(Clone, Copy, Debug)]
+pub struct CallsiteDefinition<'a> {
+    /// The span's or event's name.
+    pub name: &'a str,
+    /// The target.
+    pub target: &'a str,
+    /// The module path.
+    pub module: Option<&'a str>,
+    /// The source file.
+    pub file: Option<&'a str>,
+    /// The line in it.
+    pub line: Option<u32>,
+    /// Severity.
+    pub level: Level,
+}
+
+/// A task to describe.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskDefinition<'a> {
+    /// Where its key comes from.
+    pub origin: TaskOrigin<'a>,
+    /// The span's callsite.
+    pub callsite: CallsiteRef,
+    /// When it began, UTC nanoseconds since the Unix epoch.
+    pub started_ns: i64,
+    /// Whether it keeps its own context only.
+    pub own_context: bool,
+    /// The span id of a foreign parent.
+    pub foreign_parent: Option<[u8; 8]>,
+    /// Its own context, as a body whose indexes refer to the callsite's fields.
+    pub context: &'a [u8],
+}
+
+/// Where a task's key comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum TaskOrigin<'a> {
+    /// A root of its own.
+    Root(Uuid),
+    /// The child `number` of a task in this segment.
+    Child {
+        /// The task above.
+        parent: TaskRef,
+        /// Its child number.
+        number: u32,
+    },
+    /// A key that another process handed over.
+    Continued(&'a TaskKey),
+}
+
+/// What every record starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordHead {
+    /// Severity.
+    pub level: Level,
+    /// The place in the program.
+    pub callsite: Option<CallsiteRef>,
+    /// The task.
+    pub task: Option<TaskRef>,
+    /// Position within the task.
+    pub seq: u64,
+    /// UTC nanoseconds since the Unix epoch.
+    pub ts_ns: i64,
+}
+
+/// What an end has besides.
+#[derive(Clone, Copy, Debug)]
+pub struct EndHead<'a> {
+    /// How the task ended.
+    pub outcome: Outcome,
+    /// From begin to end, in nanoseconds.
+    pub duration_ns: u64,
+    /// Of that, the time in which it was entered.
+    pub busy_ns: u64,
+    /// The error and its causes.
+    pub error: &'a [String],
+    /// Whether consoles leave it out.
+    pub quiet: bool,
+}
+
+/// A record's text, encoded; one is kept per thread and reused.
+#[derive(Debug, Default)]
+pub struct Message {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+/// Writes one segment after the other, each with its own dictionary.
+#[derive(Debug)]
+pub struct SegmentWriter {
+    bytes: Vec<u8>,
+    header: Vec<u8>,
+    stats: Stats,
+    strings: NumberMap<u32>,
+    callsites: NumberMap<CallsiteRef>,
+    tasks: NumberMap<KnownTask>,
+    last_callsite: (u64, CallsiteRef),
+    last_task: (u64, KnownTask),
+    task_count: u32,
+}
+
+/// Largest fixed part of a record frame: type, level, time, three varints.
+const MAX_HEAD: usize = 48;
+
+const NO_CALLSITE: (u64, CallsiteRef) = (0, CallsiteRef(0));
+const NO_TASK: (u64, KnownTask) = (0, KnownTask { task: TaskRef(0), parent: None, version: 0, epoch: 0 });
+
+// === impl SegmentWriter ===
+
+impl SegmentWriter {
+    /// A writer of segments that come from `source`.
+    pub fn new(source: &Source) -> Self {
+        Self {
+            bytes: Vec::new(),
+            header: header(source),
+            stats: Stats::default(),
+            strings: NumberMap::default(),
+            callsites: NumberMap::default(),
+            tasks: NumberMap::default(),
+            last_callsite: NO_CALLSITE,
+            last_task: NO_TASK,
+            task_count: 0,
+        }
+    }
+
+    /// Bytes written to the current segment; 0 before its first frame.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether the current segment has no frame.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Ends the current segment; the next one is written into `reuse`, whose content is dropped.
+    pub fn take(&mut self, mut reuse: Vec<u8>) -> Segment {
+        reuse.clear();
+        let bytes = std::mem::replace(&mut self.bytes, reuse);
+        self.strings.clear();
+        self.callsites.clear();
+        self.tasks.clear();
+        self.last_callsite = NO_CALLSITE;
+        self.last_task = NO_TASK;
+        self.task_count = 0;
+        Segment { bytes, stats: std::mem::take(&mut self.stats) }
+    }
+
+    /// Takes the current segment's bytes out, to be put back by [`SegmentWriter::put_back`] with some records gone;
+    /// the dictionary stays as it is.
+    pub(crate) fn borrow_segment(&mut self) -> Segment {
+        Segment { bytes: std::mem::take(&mut self.bytes), stats: std::mem::take(&mut self.stats) }
+    }
+
+    pub(crate) fn put_back(&mut self, segment: Segment) {
+        self.bytes = segment.bytes;
+        self.stats = segment.stats;
+    }
+
+    /// The callsite called `id` by the caller, if this segment describes it.
+    #[inline]
+    pub fn callsite(&mut self, id: u64) -> Option<CallsiteRef> {
+        if self.last_callsite.0 == id {
+            return Some(self.last_callsite.1);
+        }
+        let known = *self.callsites.get(&id)?;
+        self.last_callsite = (id, known);
+        Some(known)
+    }
+
+    /// Describes the callsite that the caller calls `id` (never 0).
+    #[cold]
+    pub fn define_callsite<'f>(
+        &mut self,
+        id: u64,
+        definition: &CallsiteDefinition<'_>,
+        fields: impl Iterator<Item = &'f str>,
+    ) -> CallsiteRef {
+        let name = self.string(definition.name);
+        let target = self.string(definition.target);
+        let module = definition.module.map_or(0, |module| self.string(module) + 1);
+        let file = definition.file.map_or(0, |file| self.string(file) + 1);
+        let fields: Vec<u32> = fields.map(|field| self.string(field)).collect();
+        self.frame(|out| {
+            out.extend_from_slice(&[frame::CALLSITE, level_code(definition.level)]);
+            for id in [name, target, module, file] {
+                put_varint(out, u64::from(id));
+            }
+            put_varint(out, definition.line.map_or(0, |line| u64::from(line) + 1));
+            put_varint(out, fields.len() as u64);
+            fields.iter().for_each(|field| put_varint(out, u64::from(*field)));
+        });
+        let known = CallsiteRef(self.callsites.len() as u32);
+        self.callsites.insert(id, known);
+        self.last_callsite = (id, known);
+        known
+    }
+
+    /// What this segment knows of the task with this serial number.
+    #[inline]
+    pub fn task(&mut self, serial: u64) -> Option<KnownTask> {
+        if self.last_task.0 == serial {
+            return Some(self.last_task.1);
+        }
+        let known = *self.tasks.get(&serial)?;
+        self.last_task = (serial, known);
+        Some(known)
+    }
+
+    /// Remembers that what is known of a task still holds at `epoch`.
+    pub fn confirm_task(&mut self, serial: u64, epoch: u64) {
+        if let Some(known) = self.tasks.get_mut(&serial) {
+            known.epoch = epoch;
+            self.last_task = (serial, *known);
+        }
+    }
+
+    /// Describes a task, or describes it anew after its context changed. Serial numbers are the caller's, never 0.
+    pub fn define_task(&mut self, serial: u64, version: u64, epoch: u64, definition: &TaskDefinition<'_>) -> TaskRef {
+        let parent = if let TaskOrigin::Child { parent, .. } = definition.origin { Some(parent) } else { None };
+        self.frame(|out| put_task(out, definition));
+        let known = KnownTask { task: TaskRef(self.task_count), parent, version, epoch };
+        self.task_count += 1;
+        self.tasks.insert(serial, known);
+        self.last_task = (serial, known);
+        known.task
+    }
+
+    /// Writes an event.
+    #[inline]
+    pub fn event(&mut self, head: &RecordHead, message: &Message, fields: &[u8]) {
+        let before = self.bytes.len();
+        self.record(frame::EVENT, head, &[], message, fields);
+        self.stats.add_event_bytes(head.level, self.bytes.len() - before);
+    }
+
+    /// Writes a task's begin.
+    pub fn begin(&mut self, head: &RecordHead, message: &Message, fields: &[u8]) {
+        self.record(frame::BEGIN, head, &[], message, fields);
+    }
+
+    /// Writes a task's end.
+    pub fn end(&mut self, head: &RecordHead, end: &EndHead<'_>, message: &Message, fields: &[u8]) {
+        let mut extra = Vec::with_capacity(24);
+        extra.push(end.outcome as u8);
+        put_varint(&mut extra, end.duration_ns);
+        put_varint(&mut extra, end.busy_ns);
+        put_links(&mut extra, end.error.iter());
+        let kind = if end.quiet { frame::END | QUIET_END } else { frame::END };
+        self.record(kind, head, &extra, message, fields);
+    }
+
+    /// Writes a statement of loss; `task` when all of it was lost in one task.
+    pub fn loss(&mut self, loss: &Loss, task: Option<TaskRef>) {
+        let head = RecordHead { level: Level::WARN, callsite: None, task, seq: 0, ts_ns: loss.last_ns };
+        self.start_segment();
+        let bytes = loss_frame(&head, loss);
+        self.bytes.extend_from_slice(&bytes);
+    }
+
+    /// Writes a record that was read from another segment, describing its callsite and task as needed.
+    pub fn copy(&mut self, record: &Record<'_>) {
+        let callsite = record.callsite.map(|callsite| {
+            let id = std::ptr::from_ref(callsite).addr() as u64;
+            self.callsite(id).unwrap_or_else(|| {
+                let definition = CallsiteDefinition {
+                    name: callsite.name,
+                    target: callsite.target,
+                    module: callsite.module,
+                    file: callsite.file,
+                    line: callsite.line,
+                    level: callsite.level,
+                };
+                self.define_callsite(id, &definition, callsite.fields.iter().copied())
+            })
+        });
+        let task = record.task.map(|task| self.copy_task(task));
+        let head = RecordHead { level: record.level, callsite, task, seq: record.seq, ts_ns: record.ts_ns };
+        let (mut message, mut body) = (Message::default(), BodyWriter::default());
+        message.set(&record.message);
+        record.fields.for_each(|name, value| body.value(Name::Text(name), value));
+        body.finish();
+        match &record.detail {
+            Detail::Loss(loss) => self.loss(loss, task),
+            Detail::End(end) => {
+                let error: Vec<String> = end.error.iter().cloned().map(Cow::into_owned).collect();
+                let head_of_end = EndHead {
+                    outcome: end.outcome,
+                    duration_ns: end.duration_ns,
+                    busy_ns: end.busy_ns,
+                    error: &error,
+                    quiet: end.quiet,
+                };
+                self.end(&head, &head_of_end, &message, body.bytes());
+            }
+            Detail::None if record.kind == Kind::Begin => self.begin(&head, &message, body.bytes()),
+            Detail::None => self.event(&head, &message, body.bytes()),
+        }
+    }
+
+    /// Describes a task by its whole key and merged context, which needs no other task.
+    fn copy_task(&mut self, task: &crate::record::Task<'_>) -> TaskRef {
+        let serial = std::ptr::from_ref(task).addr() as u64;
+        if let Some(known) = self.task(serial) {
+            return known.task;
+        }
+        let mut context = BodyWriter::default();
+        task.context.iter().for_each(|field| context.value(Name::Text(&field.name), &field.value));
+        context.finish();
+        let place = CallsiteDefinition {
+            name: task.name,
+            target: "",
+            module: None,
+            file: None,
+            line: None,
+            level: Level::INFO,
+        };
+        // The place of the span is not part of a decoded task; its name is all that sinks use of it.
+        let callsite = self.define_callsite(serial, &place, std::iter::empty());
+        let definition = TaskDefinition {
+            origin: TaskOrigin::Continued(&task.key),
+            callsite,
+            started_ns: task.started_ns,
+            own_context: true,
+            foreign_parent: task.foreign_parent,
+            context: context.bytes(),
+        };
+        self.define_task(serial, 0, 0, &definition)
+    }
+
+    #[inline]
+    fn record(&mut self, kind: u8, head: &RecordHead, extra: &[u8], message: &Message, fields: &[u8]) {
+        self.start_segment();
+        self.stats.add_record(head.ts_ns);
+        let mut fixed = Fixed::new();
+        fixed.put_head(kind, head, message.flags());
+        let payload_len = fixed.len + extra.len() + message.bytes.len() + fields.len();
+        let start = self.bytes.len();
+        self.bytes.reserve(FRAME_HEAD + payload_len);
+        self.bytes.extend_from_slice(&(payload_len as u64).to_le_bytes());
+        self.bytes.extend_from_slice(fixed.bytes());
+        self.bytes.extend_from_slice(extra);
+        self.bytes.extend_from_slice(&message.bytes);
+        self.bytes.extend_from_slice(fields);
+        seal_frame(&mut self.bytes, start);
+    }
+
+    fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.start_segment();
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; FRAME_HEAD]);
+        write(&mut self.bytes);
+        seal_frame(&mut self.bytes, start);
+    }
+
+    #[inline]
+    fn start_segment(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes.extend_from_slice(&self.header);
+        }
+    }
+
+    fn string(&mut self, text: &str) -> u32 {
+        let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
+        if let Some(id) = self.strings.get(&hash) {
+            return *id;
+        }
+        self.frame(|out| {
+            out.push(frame::STRING);
+            out.extend_from_slice(text.as_bytes());
+        });
+        let id = self.strings.len() as u32;
+        self.strings.insert(hash, id);
+        id
+    }
+}
+
+// === impl Message ===
+
+impl Message {
+    /// Makes it empty again.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.cut = false;
+    }
+
+    /// Sets the text.
+    pub fn set(&mut self, text: &str) {
+        self.format(format_args!("{text}"));
+    }
+
+    /// Formats the text. `text` may hold foreign code that panics; clear the message then.
+    pub fn format(&mut self, text: fmt::Arguments<'_>) {
+        self.clear();
+        if let Some(full_len) = put_formatted(&mut self.bytes, text) {
+            self.cut = true;
+            put_varint(&mut self.bytes, full_len);
+        }
+    }
+
+    /// Length in bytes, encoded.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether no text was set.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn flags(&self) -> u8 {
+        let has = if self.bytes.is_empty() { 0 } else { frame::HAS_MESSAGE };
+        if self.cut { has | frame::MESSAGE_CUT } else { has }
+    }
+}
+
+// === the fixed part of a record frame ===
+
+/// Set beside [`frame::END`] on its way into the flags of the second byte.
+const QUIET_END: u8 = 0x80;
+
+/// The fixed part, built on the stack so that the buffer grows once per record.
+struct Fixed {
+    bytes: [u8; MAX_HEAD],
+    len: usize,
+}
+
+impl Fixed {
+    #[inline]
+    fn new() -> Self {
+        Self { bytes: [0; MAX_HEAD], len: 0 }
+    }
+
+    #[inline]
+    fn put_head(&mut self, kind: u8, head: &RecordHead, flags: u8) {
+        let quiet = if kind & QUIET_END == 0 { 0 } else { frame::QUIET };
+        self.bytes[0] = kind & !QUIET_END;
+        self.bytes[1] = level_code(head.level) | flags | quiet;
+        self.bytes[2..10].copy_from_slice(&head.ts_ns.to_le_bytes());
+        self.len = 10;
+        self.varint(head.callsite.map_or(0, |callsite| u64::from(callsite.0) + 1));
+        self.varint(head.task.map_or(0, |task| u64::from(task.0) + 1));
+        self.varint(head.seq);
+    }
+
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes[self.len] = value as u8 | 0x80;
+            self.len += 1;
+            value >>= 7;
+        }
+        self.bytes[self.len] = value as u8;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+// === helpers ===
+
+/// Fills in the length and checksum of the frame that starts at `start` and ends with the bytes.
+#[inline]
+fn seal_frame(bytes: &mut [u8], start: usize) {
+    let (head, payload) = bytes[start..].split_at_mut(FRAME_HEAD);
+    head[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    head[4..].copy_from_slice(&checksum(payload).to_le_bytes());
+}
+
+/// A whole frame that states a loss.
+pub(crate) fn loss_frame(head: &RecordHead, loss: &Loss) -> Vec<u8> {
+    let mut fixed = Fixed::new();
+    fixed.put_head(frame::LOSS, head, 0);
+    let mut bytes = vec![0; FRAME_HEAD];
+    bytes.extend_from_slice(fixed.bytes());
+    bytes.push(loss.cause as u8);
+    put_varint(&mut bytes, loss.bytes);
+    bytes.extend_from_slice(&loss.first_ns.to_le_bytes());
+    bytes.extend_from_slice(&loss.last_ns.to_le_bytes());
+    loss.levels.iter().for_each(|count| put_varint(&mut bytes, *count));
+    seal_frame(&mut bytes, 0);
+    bytes
+}
+
+fn put_task(out: &mut Vec<u8>, definition: &TaskDefinition<'_>) {
+    let origin = match definition.origin {
+        TaskOrigin::Root(_) => frame::ORIGIN_ROOT,
+        TaskOrigin::Child { .. } => frame::ORIGIN_CHILD,
+        TaskOrigin::Continued(_) => frame::ORIGIN_CONTINUED,
+    };
+    let own = if definition.own_context { frame::OWN_CONTEXT } else { 0 };
+    let foreign = if definition.foreign_parent.is_some() { frame::FOREIGN_PARENT } else { 0 };
+    out.extend_from_slice(&[frame::TASK, origin | own | foreign]);
+    out.extend_from_slice(&definition.started_ns.to_le_bytes());
+    put_varint(out, u64::from(definition.callsite.0));
+    match definition.origin {
+        TaskOrigin::Root(root) => out.extend_from_slice(root.as_bytes()),
+        TaskOrigin::Child { parent, number } => {
+            put_varint(out, u64::from(parent.0));
+            put_varint(out, u64::from(number));
+        }
+        TaskOrigin::Continued(key) => put_text(out, &key.to_string()),
+    }
+    if let Some(span_id) = definition.foreign_parent {
+        out.extend_from_slice(&span_id);
+    }
+    out.extend_from_slice(definition.context);
+}
+
+fn header(source: &Source) -> Vec<u8> {
+    let mut payload = Vec::new();
+    payload.extend_from_slice(&source.pid.to_le_bytes());
+    payload.extend_from_slice(&source.started_us.to_le_bytes());
+    for text in [&source.host, &source.service, &source.thread] {
+        put_formatted(&mut payload, format_args!("{text}"));
+    }
+    let mut bytes = Vec::with_capacity(16 + payload.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
+    bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&checksum(&payload).to_le_bytes());
+    bytes.extend_from_slice(&payload);
+    bytes
+}

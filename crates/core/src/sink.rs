@@ -1,0 +1,80 @@
+//! Sinks: where batches end.
+
+use tracing_core::{Level, LevelFilter};
+
+use crate::error::Error;
+use crate::record::{Kind, Record};
+
+/// A place that batches of records are written to. It lives on the pump's thread and may block there; a sink that is
+/// slow or fails holds up nobody but itself.
+///
+/// A batch is all or nothing: after an error none of its records may be visible, because the pump keeps the batch and
+/// writes it again, before newer ones, with growing pauses. A sink that panics is treated as one that failed.
+pub trait Sink: Send {
+    /// A name for reports, such as `jsonl lake`.
+    fn name(&self) -> &str;
+
+    /// The least severe level it takes; statements of loss always pass.
+    fn level(&self) -> LevelFilter {
+        LevelFilter::TRACE
+    }
+
+    /// Writes a batch, all of it or nothing.
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error>;
+
+    /// Makes everything written so far durable and visible to readers.
+    fn flush(&mut self) -> Result<(), Error>;
+
+    /// Called at every drain, also when there is nothing to write, for limits of age.
+    fn tick(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn level(&self) -> LevelFilter {
+        (**self).level()
+    }
+
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        (**self).write(batch)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        (**self).flush()
+    }
+
+    fn tick(&mut self) -> Result<(), Error> {
+        (**self).tick()
+    }
+}
+
+/// Records on their way into one sink: those of its level, in time order.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    records: &'a [Record<'a>],
+    level: LevelFilter,
+}
+
+impl<'a> Batch<'a> {
+    /// The records that pass `level`.
+    pub fn new(records: &'a [Record<'a>], level: LevelFilter) -> Self {
+        Self { records, level }
+    }
+
+    /// The records of this batch.
+    #[inline]
+    pub fn records(&self) -> impl Iterator<Item = &'a Record<'a>> + Clone + use<'a> {
+        let level = self.level;
+        self.records.iter().filter(move |record| passes(record.level, record.kind, level))
+    }
+}
+
+#[inline]
+fn passes(level: Level, kind: Kind, filter: LevelFilter) -> bool {
+    level <= filter || kind == Kind::Loss
+}

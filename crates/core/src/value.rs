@@ -1,0 +1,494 @@
+//! Field values, and how a list of fields is laid down in a frame.
+//!
+//! A body is a run of fields: name, tag, payload. A name is an index into the callsite's field names, or the text
+//! itself for names that no callsite knows. Texts carry a 16-bit length, so one value holds at most
+//! [`MAX_TEXT_BYTES`]; what is longer is cut, and its full length is kept beside it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::segment::cursor::{Cursor, put_varint};
+
+/// Longest text or byte value kept, in bytes; the rest is cut and the record says so.
+pub const MAX_TEXT_BYTES: usize = u16::MAX as usize;
+
+/// Largest body of one record or one task, in bytes; fields that do not fit are left out and the record says so.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// Deepest error chain kept.
+pub const MAX_CHAIN: usize = 16;
+
+/// The name under which a record says how many of its fields did not fit into [`MAX_BODY_BYTES`].
+pub const OMITTED_FIELDS: &str = "spanlake.omitted_fields";
+
+/// A field's value, with its type kept.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A signed integer.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A floating-point number.
+    F64(f64),
+    /// A wide signed integer.
+    I128(i128),
+    /// A wide unsigned integer.
+    U128(u128),
+    /// A text, or the `Debug` form of a value.
+    Text(Cow<'a, str>),
+    /// Raw bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// An error and its causes, outermost first.
+    Error(Vec<Cow<'a, str>>),
+}
+
+/// A name and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field<'a> {
+    /// The field's name.
+    pub name: Cow<'a, str>,
+    /// The field's value.
+    pub value: Value<'a>,
+}
+
+/// The fields of a record or of a task's own context, in the order they were written.
+#[derive(Clone, Debug)]
+pub enum Fields<'a> {
+    /// As they stand in the segment.
+    Encoded {
+        /// The names that indexes refer to.
+        names: &'a [&'a str],
+        /// The body.
+        body: &'a [u8],
+    },
+    /// Taken out, for a processor to change.
+    Edited(Vec<Field<'a>>),
+}
+
+/// How a field is named in a body.
+#[derive(Clone, Copy, Debug)]
+pub enum Name<'a> {
+    /// Position among the callsite's field names.
+    Index(usize),
+    /// The name itself.
+    Text(&'a str),
+}
+
+/// Writes a body. One is kept per thread and reused, so that a field costs no allocation.
+#[derive(Debug, Default)]
+pub struct BodyWriter {
+    bytes: Vec<u8>,
+    omitted: u64,
+}
+
+/// A writer of at most [`MAX_TEXT_BYTES`] that swallows the rest, so that a `Debug` that insists never sees an error.
+struct TextWriter<'a> {
+    bytes: &'a mut Vec<u8>,
+    room: usize,
+    full_len: u64,
+}
+
+const TAG_FALSE: u8 = 0;
+const TAG_TRUE: u8 = 1;
+const TAG_I64: u8 = 2;
+const TAG_U64: u8 = 3;
+const TAG_F64: u8 = 4;
+const TAG_I128: u8 = 5;
+const TAG_U128: u8 = 6;
+const TAG_TEXT: u8 = 7;
+const TAG_BYTES: u8 = 8;
+const TAG_ERROR: u8 = 9;
+/// Added to [`TAG_TEXT`] or [`TAG_BYTES`] when the value was cut; its full length follows as a varint.
+const CUT: u8 = 0x40;
+
+/// Room that a name, a tag and a fixed-size value can take beside the name's text.
+const FIELD_OVERHEAD: usize = 32;
+
+// === impl BodyWriter ===
+
+impl BodyWriter {
+    /// The body so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Makes it empty again, giving back the memory that an unusually large body took.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(MAX_TEXT_BYTES);
+        self.omitted = 0;
+    }
+
+    /// Starts from a body that was written before.
+    pub fn extend_from(&mut self, body: &[u8]) {
+        self.bytes.extend_from_slice(body);
+    }
+
+    /// Ends the body: says how many fields were left out, if any.
+    pub fn finish(&mut self) {
+        if self.omitted > 0 {
+            let omitted = self.omitted;
+            self.put_name(Name::Text(OMITTED_FIELDS));
+            self.bytes.push(TAG_U64);
+            put_varint(&mut self.bytes, omitted);
+            self.omitted = 0;
+        }
+    }
+
+    /// Writes a truth value.
+    #[inline]
+    pub fn bool(&mut self, name: Name<'_>, value: bool) {
+        if self.admit(name, 0) {
+            self.bytes.push(if value { TAG_TRUE } else { TAG_FALSE });
+        }
+    }
+
+    /// Writes a signed integer.
+    #[inline]
+    pub fn i64(&mut self, name: Name<'_>, value: i64) {
+        if self.admit(name, 0) {
+            self.bytes.push(TAG_I64);
+            put_varint(&mut self.bytes, zigzag(value));
+        }
+    }
+
+    /// Writes an unsigned integer.
+    #[inline]
+    pub fn u64(&mut self, name: Name<'_>, value: u64) {
+        if self.admit(name, 0) {
+            self.bytes.push(TAG_U64);
+            put_varint(&mut self.bytes, value);
+        }
+    }
+
+    /// Writes a floating-point number.
+    #[inline]
+    pub fn f64(&mut self, name: Name<'_>, value: f64) {
+        if self.admit(name, 0) {
+            self.bytes.push(TAG_F64);
+            self.bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+        }
+    }
+
+    /// Writes a wide signed integer.
+    pub fn i128(&mut self, name: Name<'_>, value: i128) {
+        if self.admit(name, 0) {
+            self.bytes.push(TAG_I128);
+            self.bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Writes a wide unsigned integer.
+    pub fn u128(&mut self, name: Name<'_>, value: u128) {
+        if self.admit(name, 0) {
+            self.bytes.push(TAG_U128);
+            self.bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Writes a text.
+    #[inline]
+    pub fn text(&mut self, name: Name<'_>, value: &str) {
+        if self.admit(name, value.len().min(MAX_TEXT_BYTES)) {
+            self.put_slice(TAG_TEXT, value.as_bytes(), char_boundary(value));
+        }
+    }
+
+    /// Writes raw bytes.
+    pub fn raw(&mut self, name: Name<'_>, value: &[u8]) {
+        if self.admit(name, value.len().min(MAX_TEXT_BYTES)) {
+            self.put_slice(TAG_BYTES, value, value.len().min(MAX_TEXT_BYTES));
+        }
+    }
+
+    /// Formats a value straight into the body. `format` may be foreign code that panics: the field is then taken back
+    /// by the next [`BodyWriter::clear`], never half-read, because the record is not written.
+    pub fn formatted(&mut self, name: Name<'_>, value: &dyn fmt::Debug) {
+        if self.admit(name, 0) {
+            let tag_at = self.bytes.len();
+            self.bytes.push(TAG_TEXT);
+            if let Some(full_len) = put_formatted(&mut self.bytes, format_args!("{value:?}")) {
+                self.bytes[tag_at] = TAG_TEXT | CUT;
+                put_varint(&mut self.bytes, full_len);
+            }
+        }
+    }
+
+    /// Writes an error and its causes.
+    pub fn error(&mut self, name: Name<'_>, error: &(dyn std::error::Error + 'static)) {
+        if self.admit(name, 0) {
+            self.bytes.push(TAG_ERROR);
+            put_chain(&mut self.bytes, error);
+        }
+    }
+
+    /// Writes any value.
+    pub fn value(&mut self, name: Name<'_>, value: &Value<'_>) {
+        match value {
+            Value::Bool(value) => self.bool(name, *value),
+            Value::I64(value) => self.i64(name, *value),
+            Value::U64(value) => self.u64(name, *value),
+            Value::F64(value) => self.f64(name, *value),
+            Value::I128(value) => self.i128(name, *value),
+            Value::U128(value) => self.u128(name, *value),
+            Value::Text(value) => self.text(name, value),
+            Value::Bytes(value) => self.raw(name, value),
+            Value::Error(chain) => {
+                if self.admit(name, chain.iter().map(|link| link.len()).sum()) {
+                    self.bytes.push(TAG_ERROR);
+                    put_links(&mut self.bytes, chain.iter().map(|link| &**link));
+                }
+            }
+        }
+    }
+
+    /// Writes the name if the field fits, else counts it as left out.
+    #[inline]
+    fn admit(&mut self, name: Name<'_>, value_len: usize) -> bool {
+        let name_len = if let Name::Text(text) = name { text.len().min(MAX_TEXT_BYTES) } else { 0 };
+        if self.bytes.len() + name_len + value_len + FIELD_OVERHEAD > MAX_BODY_BYTES {
+            self.omitted += 1;
+            return false;
+        }
+        self.put_name(name);
+        true
+    }
+
+    #[inline]
+    fn put_name(&mut self, name: Name<'_>) {
+        match name {
+            Name::Index(index) => put_varint(&mut self.bytes, (index as u64) << 1),
+            Name::Text(text) => {
+                put_varint(&mut self.bytes, 1);
+                put_text(&mut self.bytes, &text[..char_boundary(text)]);
+            }
+        }
+    }
+
+    #[inline]
+    fn put_slice(&mut self, tag: u8, bytes: &[u8], kept: usize) {
+        self.bytes.push(if kept < bytes.len() { tag | CUT } else { tag });
+        self.bytes.extend_from_slice(&(kept as u16).to_le_bytes());
+        self.bytes.extend_from_slice(&bytes[..kept]);
+        if kept < bytes.len() {
+            put_varint(&mut self.bytes, bytes.len() as u64);
+        }
+    }
+}
+
+// === impl Fields ===
+
+impl<'a> Fields<'a> {
+    /// No fields.
+    pub const EMPTY: Fields<'static> = Fields::Encoded { names: &[], body: &[] };
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Fields::Encoded { body, .. } => body.is_empty(),
+            Fields::Edited(fields) => fields.is_empty(),
+        }
+    }
+
+    /// Calls `each` for every field, in order.
+    #[inline]
+    pub fn for_each(&self, mut each: impl FnMut(&str, &Value<'_>)) {
+        match self {
+            Fields::Encoded { names, body } => {
+                let mut cursor = Cursor::new(body);
+                while let Some(field) = read_field(&mut cursor, names) {
+                    each(&field.name, &field.value);
+                }
+            }
+            Fields::Edited(fields) => fields.iter().for_each(|field| each(&field.name, &field.value)),
+        }
+    }
+
+    /// All fields, taken out of the segment.
+    pub fn to_vec(&self) -> Vec<Field<'a>> {
+        match self {
+            Fields::Encoded { names, body } => read_fields(body, names),
+            Fields::Edited(fields) => fields.clone(),
+        }
+    }
+
+    /// The last value recorded under `name`.
+    pub fn get(&self, name: &str) -> Option<Value<'a>> {
+        match self {
+            Fields::Encoded { .. } => {
+                self.to_vec().into_iter().rfind(|field| field.name == name).map(|field| field.value)
+            }
+            Fields::Edited(fields) => fields.iter().rfind(|field| field.name == name).map(|field| field.value.clone()),
+        }
+    }
+
+    /// The fields as a list that can be changed.
+    pub fn edit(&mut self) -> &mut Vec<Field<'a>> {
+        if let Fields::Encoded { .. } = self {
+            *self = Fields::Edited(self.to_vec());
+        }
+        match self {
+            Fields::Edited(fields) => fields,
+            Fields::Encoded { .. } => unreachable!("the line above took the fields out"),
+        }
+    }
+}
+
+// === impl Value ===
+
+impl Value<'_> {
+    /// The same value, owning its text.
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Value::Bool(value) => Value::Bool(value),
+            Value::I64(value) => Value::I64(value),
+            Value::U64(value) => Value::U64(value),
+            Value::F64(value) => Value::F64(value),
+            Value::I128(value) => Value::I128(value),
+            Value::U128(value) => Value::U128(value),
+            Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Value::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
+            Value::Error(chain) => Value::Error(chain.into_iter().map(|link| Cow::Owned(link.into_owned())).collect()),
+        }
+    }
+}
+
+/// The text a person reads: texts bare, bytes in hexadecimal, an error as `this: cause: cause`.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Bool(value) => value.fmt(f),
+            Value::I64(value) => value.fmt(f),
+            Value::U64(value) => value.fmt(f),
+            Value::F64(value) => write!(f, "{value:?}"),
+            Value::I128(value) => value.fmt(f),
+            Value::U128(value) => value.fmt(f),
+            Value::Text(text) => f.write_str(text),
+            Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Value::Error(chain) => f.write_str(&chain.join(": ")),
+        }
+    }
+}
+
+// === helpers: writing ===
+
+impl fmt::Write for TextWriter<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.full_len += text.len() as u64;
+        let kept = if text.len() <= self.room { text.len() } else { floor_char_boundary(text, self.room) };
+        self.bytes.extend_from_slice(&text.as_bytes()[..kept]);
+        // Once something was cut nothing may follow, or the text would have a hole.
+        self.room = if kept < text.len() { 0 } else { self.room - kept };
+        Ok(())
+    }
+}
+
+/// Appends a text of at most [`MAX_TEXT_BYTES`] with its length; the caller has cut it.
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(&(text.len() as u16).to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends a formatted text with its length; gives the full length when it was cut.
+pub(crate) fn put_formatted(out: &mut Vec<u8>, text: fmt::Arguments<'_>) -> Option<u64> {
+    let len_at = out.len();
+    out.extend_from_slice(&[0, 0]);
+    let mut writer = TextWriter { bytes: out, room: MAX_TEXT_BYTES, full_len: 0 };
+    // A `Debug` that reports failure keeps what it wrote: a record is never lost for it.
+    let _ = fmt::write(&mut writer, text);
+    let full_len = writer.full_len;
+    let kept = out.len() - len_at - 2;
+    out[len_at..len_at + 2].copy_from_slice(&(kept as u16).to_le_bytes());
+    (full_len > kept as u64).then_some(full_len)
+}
+
+/// Appends an error and its causes, each as the text of its own level.
+pub(crate) fn put_chain(out: &mut Vec<u8>, error: &(dyn std::error::Error + 'static)) {
+    let links = std::iter::successors(Some(error), |error| error.source());
+    put_links(out, links.take(MAX_CHAIN));
+}
+
+/// Appends the links of a chain, each cut to its share of [`MAX_TEXT_BYTES`].
+pub(crate) fn put_links(out: &mut Vec<u8>, links: impl Iterator<Item = impl fmt::Display>) {
+    let count_at = out.len();
+    out.push(0);
+    for link in links.take(MAX_CHAIN) {
+        out[count_at] += 1;
+        put_formatted(out, format_args!("{link}"));
+    }
+}
+
+fn char_boundary(text: &str) -> usize {
+    if text.len() <= MAX_TEXT_BYTES { text.len() } else { floor_char_boundary(text, MAX_TEXT_BYTES) }
+}
+
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+// === helpers: reading ===
+
+fn unzigzag(value: u64) -> i64 {
+    ((value >> 1) as i64) ^ -((value & 1) as i64)
+}
+
+#[inline]
+fn read_field<'a>(cursor: &mut Cursor<'a>, names: &[&'a str]) -> Option<Field<'a>> {
+    if cursor.is_empty() {
+        return None;
+    }
+    let name = cursor.varint()?;
+    let name = if name == 1 { cursor.text()? } else { names.get((name >> 1) as usize).copied()? };
+    Some(Field { name: Cow::Borrowed(name), value: read_value(cursor)? })
+}
+
+/// All fields of a body.
+pub(crate) fn read_fields<'a>(body: &'a [u8], names: &[&'a str]) -> Vec<Field<'a>> {
+    let mut cursor = Cursor::new(body);
+    std::iter::from_fn(|| read_field(&mut cursor, names)).collect()
+}
+
+#[inline]
+fn read_value<'a>(cursor: &mut Cursor<'a>) -> Option<Value<'a>> {
+    Some(match cursor.u8()? {
+        TAG_FALSE => Value::Bool(false),
+        TAG_TRUE => Value::Bool(true),
+        TAG_I64 => Value::I64(unzigzag(cursor.varint()?)),
+        TAG_U64 => Value::U64(cursor.varint()?),
+        TAG_F64 => Value::F64(f64::from_bits(cursor.u64()?)),
+        TAG_I128 => Value::I128(i128::from_le_bytes(cursor.array()?)),
+        TAG_U128 => Value::U128(u128::from_le_bytes(cursor.array()?)),
+        TAG_TEXT => Value::Text(Cow::Borrowed(cursor.text()?)),
+        TAG_BYTES => Value::Bytes(Cow::Borrowed(cursor.slice()?)),
+        TAG_ERROR => Value::Error(read_links(cursor)?),
+        tag if tag == TAG_TEXT | CUT => Value::Text(cut_text(cursor.text()?, cursor.varint()?)),
+        tag if tag == TAG_BYTES | CUT => {
+            let kept = Value::Bytes(Cow::Borrowed(cursor.slice()?)).to_string();
+            Value::Text(Cow::Owned(cut_text(&kept, cursor.varint()?).into_owned()))
+        }
+        _ => return None,
+    })
+}
+
+/// The links of an error chain.
+pub(crate) fn read_links<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<Cow<'a, str>>> {
+    let count = cursor.u8()?;
+    (0..count).map(|_| cursor.text().map(Cow::Borrowed)).collect()
+}
+
+/// A text that was cut, with a mark that says so.
+pub(crate) fn cut_text(text: &str, full_len: u64) -> Cow<'_, str> {
+    Cow::Owned(format!("{text}… [truncated, {full_len} bytes]"))
+}

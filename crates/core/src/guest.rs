@@ -2,9 +2,18 @@
 
 use std::cell::Cell;
 
+/// Where in spanlake a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Recording: fields are being visited, which may run foreign `Debug` code.
+    Recording,
+    /// On the pump's thread: processors and sinks run here, and what they log is their own affair.
+    Pump,
+}
+
 thread_local! {
     // Without a destructor, so that it can be read at any time, also while the thread's other locals are torn down.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    static INSIDE: Cell<Option<Place>> = const { Cell::new(None) };
 }
 
 /// Holds the mark; the thread is outside again when it is dropped.
@@ -12,14 +21,20 @@ thread_local! {
 #[must_use = "the thread counts as outside again when this is dropped"]
 pub struct Inside(());
 
-/// Marks this thread as inside; `None` when it is already.
+/// Marks this thread as inside, or says where it is already.
 #[inline]
-pub fn enter() -> Option<Inside> {
-    INSIDE.with(|inside| if inside.replace(true) { None } else { Some(Inside(())) })
+pub fn enter(place: Place) -> Result<Inside, Place> {
+    INSIDE.with(|inside| match inside.get() {
+        Some(already) => Err(already),
+        None => {
+            inside.set(Some(place));
+            Ok(Inside(()))
+        }
+    })
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        INSIDE.with(|inside| inside.set(false));
+        INSIDE.with(|inside| inside.set(None));
     }
 }

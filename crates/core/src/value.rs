@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::segment::cursor::{Cursor, put_varint};
 
@@ -20,6 +21,9 @@ pub const MAX_CHAIN: usize = 16;
 
 /// The name under which a record says how many of its fields did not fit into [`MAX_BODY_BYTES`].
 pub const OMITTED_FIELDS: &str = "spanlake.omitted_fields";
+
+/// What stands in place of a value whose `Debug` or `Display` panicked.
+pub const PANICKED: &str = "[panicked while it was being formatted]";
 
 /// A field's value, with its type kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,24 +213,39 @@ impl BodyWriter {
         }
     }
 
-    /// Formats a value straight into the body. `format` may be foreign code that panics: the field is then taken back
-    /// by the next [`BodyWriter::clear`], never half-read, because the record is not written.
+    /// Formats a value straight into the body. That is foreign code: where it panics, the field says so instead.
+    #[inline]
     pub fn formatted(&mut self, name: Name<'_>, value: &dyn fmt::Debug) {
         if self.admit(name, 0) {
-            let tag_at = self.bytes.len();
-            self.bytes.push(TAG_TEXT);
-            if let Some(full_len) = put_formatted(&mut self.bytes, format_args!("{value:?}")) {
-                self.bytes[tag_at] = TAG_TEXT | CUT;
-                put_varint(&mut self.bytes, full_len);
-            }
+            self.foreign(|bytes| {
+                let tag_at = bytes.len();
+                bytes.push(TAG_TEXT);
+                if let Some(full_len) = put_formatted(bytes, format_args!("{value:?}")) {
+                    bytes[tag_at] = TAG_TEXT | CUT;
+                    put_varint(bytes, full_len);
+                }
+            });
         }
     }
 
-    /// Writes an error and its causes.
+    /// Writes an error and its causes. Formatting them is foreign code, as in [`BodyWriter::formatted`].
     pub fn error(&mut self, name: Name<'_>, error: &(dyn std::error::Error + 'static)) {
         if self.admit(name, 0) {
-            self.bytes.push(TAG_ERROR);
-            put_chain(&mut self.bytes, error);
+            self.foreign(|bytes| {
+                bytes.push(TAG_ERROR);
+                put_chain(bytes, error);
+            });
+        }
+    }
+
+    /// Lets foreign code write the value behind a name; takes back what it wrote before it panicked.
+    #[inline]
+    fn foreign(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        if catch_unwind(AssertUnwindSafe(|| write(&mut self.bytes))).is_err() {
+            self.bytes.truncate(start);
+            self.bytes.push(TAG_TEXT);
+            put_text(&mut self.bytes, PANICKED);
         }
     }
 
@@ -375,6 +394,42 @@ impl fmt::Display for Value<'_> {
             Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
             Value::Error(chain) => f.write_str(&chain.join(": ")),
         }
+    }
+}
+
+macro_rules! value_from {
+    ($($from:ty => $variant:ident as $to:ty),* $(,)?) => {
+        $(impl From<$from> for Value<'_> {
+            fn from(value: $from) -> Self {
+                Value::$variant(<$to>::from(value))
+            }
+        })*
+    };
+}
+
+value_from! {
+    bool => Bool as bool,
+    i8 => I64 as i64, i16 => I64 as i64, i32 => I64 as i64, i64 => I64 as i64, i128 => I128 as i128,
+    u8 => U64 as u64, u16 => U64 as u64, u32 => U64 as u64, u64 => U64 as u64, u128 => U128 as u128,
+    f32 => F64 as f64, f64 => F64 as f64,
+    String => Text as Cow<'static, str>,
+}
+
+impl From<usize> for Value<'_> {
+    fn from(value: usize) -> Self {
+        Value::U64(value as u64)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Value::Text(Cow::Borrowed(value))
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(value: &'a String) -> Self {
+        Value::Text(Cow::Borrowed(value))
     }
 }
 

@@ -90,6 +90,11 @@ impl Shard {
         }
     }
 
+    /// Whether the buffer's other handles are gone, so that nobody will ever drain this.
+    pub fn is_orphan(&self) -> bool {
+        Arc::strong_count(&self.buffer) == 1
+    }
+
     #[inline]
     fn offer_event<'a>(
         &'a self,

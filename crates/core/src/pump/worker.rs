@@ -15,7 +15,7 @@ use crate::processor::Processor;
 use crate::pump::control::Control;
 use crate::pump::outlet::Outlet;
 use crate::record::{Kind, Record};
-use crate::segment::{Decoded, Segment};
+use crate::segment::{Segment, merge};
 use crate::sync::Arc;
 
 /// Segments are worked on together up to this size, so that their room is given back in steps.
@@ -38,7 +38,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn run(&mut self) {
         // Whatever sinks and processors log through `tracing` stays out of this buffer.
-        let _inside = guest::enter();
+        let _inside = guest::enter(guest::Place::Pump);
         let control = Arc::clone(&self.control);
         let _ = catch_unwind(AssertUnwindSafe(|| self.rounds()));
         self.buffer.close();
@@ -138,14 +138,4 @@ impl Worker {
 
 fn count(records: &[Record<'_>]) -> u64 {
     records.iter().filter(|record| record.kind != Kind::Loss).count() as u64
-}
-
-/// The records of several segments by time. Each segment is in the order of its own thread, which is kept.
-fn merge<'a>(decoded: &'a [Decoded<'a>]) -> impl Iterator<Item = Record<'a>> {
-    let mut heads: Vec<_> = decoded.iter().map(|segment| segment.records().peekable()).collect();
-    std::iter::from_fn(move || {
-        let times = heads.iter_mut().enumerate().filter_map(|(at, head)| Some((head.peek()?.ts_ns, at)));
-        let (_, first) = times.min()?;
-        heads[first].next()
-    })
 }

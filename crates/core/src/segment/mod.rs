@@ -16,7 +16,7 @@ mod hash;
 mod reader;
 mod writer;
 
-pub use reader::{Decoded, SegmentError, Tail};
+pub use reader::{Decoded, SegmentError, Tail, merge};
 pub use writer::{CallsiteDefinition, CallsiteRef, EndHead, KnownTask, Message, RecordHead, SegmentWriter};
 pub use writer::{TaskDefinition, TaskOrigin, TaskRef};
 

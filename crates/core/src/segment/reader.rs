@@ -188,6 +188,16 @@ impl<'a> Decoded<'a> {
     }
 }
 
+/// The records of several segments by time. Each segment is in the order of its own thread, which is kept.
+pub fn merge<'a>(decoded: &'a [Decoded<'a>]) -> impl Iterator<Item = Record<'a>> {
+    let mut heads: Vec<_> = decoded.iter().map(|segment| segment.records().peekable()).collect();
+    std::iter::from_fn(move || {
+        let times = heads.iter_mut().enumerate().filter_map(|(at, head)| Some((head.peek()?.ts_ns, at)));
+        let (_, first) = times.min()?;
+        heads[first].next()
+    })
+}
+
 // === helpers ===
 
 /// The item that a reference names: 0 for none, else its position plus one; `None` for one that does not exist.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing_core::Level;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use crate::record::{Detail, Kind, Outcome, Record, Source, level_code};
 use crate::segment::cursor::put_varint;
 use crate::segment::hash::NumberMap;
 use crate::segment::{FRAME_HEAD, MAGIC, Segment, Stats, VERSION, checksum, frame};
-use crate::value::{BodyWriter, Name, put_formatted, put_links, put_text};
+use crate::value::{BodyWriter, Name, PANICKED, put_formatted, put_links, put_text};
 
 /// Position of a callsite in a segment's dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -431,13 +432,27 @@ impl Message {
         self.format(format_args!("{text}"));
     }
 
-    /// Formats the text. `text` may hold foreign code that panics; clear the message then.
+    /// Formats the text. That is foreign code: where it panics, the text says so instead.
+    #[inline]
     pub fn format(&mut self, text: fmt::Arguments<'_>) {
         self.clear();
-        if let Some(full_len) = put_formatted(&mut self.bytes, text) {
-            self.cut = true;
-            put_varint(&mut self.bytes, full_len);
+        match catch_unwind(AssertUnwindSafe(|| put_formatted(&mut self.bytes, text))) {
+            Ok(None) => {}
+            Ok(Some(full_len)) => {
+                self.cut = true;
+                put_varint(&mut self.bytes, full_len);
+            }
+            Err(_) => self.set(PANICKED),
         }
+    }
+
+    /// The text, as far as it was kept.
+    pub fn text(&self) -> &str {
+        let text = self.bytes.split_at_checked(2).and_then(|(len, rest)| {
+            let len = usize::from(u16::from_le_bytes(len.try_into().ok()?));
+            std::str::from_utf8(rest.get(..len)?).ok()
+        });
+        text.unwrap_or("")
     }
 
     /// Length in bytes, encoded.

@@ -1,0 +1,145 @@
+//! Settings of a capture layer.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+use spanlake_core::{Buffer, BufferOptions, Error, LevelFilter, Policy, Processor, PumpBuilder, Sink, Source};
+
+use crate::guard::Guard;
+use crate::layer::CaptureLayer;
+
+/// Default of [`CaptureLayerBuilder::level`].
+pub const DEFAULT_LEVEL: LevelFilter = LevelFilter::DEBUG;
+
+/// Default of [`CaptureLayerBuilder::shutdown_timeout`].
+pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of a [`CaptureLayer`].
+///
+/// | setting | default |
+/// |---|---|
+/// | [`level`](Self::level) | [`DEFAULT_LEVEL`]: `DEBUG` |
+/// | [`capacity_bytes`](Self::capacity_bytes) | [`spanlake_core::buffer::DEFAULT_CAPACITY_BYTES`]: 64 MiB |
+/// | [`capacity_records`](Self::capacity_records) | not counted |
+/// | [`policy`](Self::policy) | [`Policy::DropLowest`] |
+/// | [`service`](Self::service) | none |
+/// | [`drain_every`](Self::drain_every) | [`spanlake_core::pump::DEFAULT_DRAIN_EVERY`]: 100 ms |
+/// | [`flush_every`](Self::flush_every) | [`spanlake_core::pump::DEFAULT_FLUSH_EVERY`]: 60 s |
+/// | [`shutdown_timeout`](Self::shutdown_timeout) | [`DEFAULT_SHUTDOWN_TIMEOUT`]: 5 s |
+/// | [`processor`](Self::processor), [`sink`](Self::sink) | none: records stay in memory |
+#[must_use = "nothing is captured until `build`"]
+pub struct CaptureLayerBuilder {
+    level: LevelFilter,
+    buffer: BufferOptions,
+    service: String,
+    shutdown_timeout: Duration,
+    pump: PumpBuilder,
+}
+
+impl CaptureLayerBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            level: DEFAULT_LEVEL,
+            buffer: BufferOptions::default(),
+            service: String::new(),
+            shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
+            pump: PumpBuilder::new(),
+        }
+    }
+
+    /// The most verbose level that is kept. What is more verbose costs a comparison, and stays visible to the other
+    /// layers of the stack.
+    pub fn level(mut self, level: LevelFilter) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Most bytes held in memory between the calling threads and the sinks.
+    pub fn capacity_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.buffer.capacity_bytes = bytes;
+        self
+    }
+
+    /// Most records held in memory, besides the bound in bytes. Counting them costs all threads a shared counter.
+    pub fn capacity_records(mut self, records: NonZeroU64) -> Self {
+        self.buffer.capacity_records = Some(records);
+        self
+    }
+
+    /// What happens to records that find the buffer full.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.buffer.policy = policy;
+        self
+    }
+
+    /// The service's name, a column of every record.
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.service = name.into();
+        self
+    }
+
+    /// The longest a record waits before the sinks get it.
+    pub fn drain_every(mut self, interval: Duration) -> Self {
+        self.pump = self.pump.drain_every(interval);
+        self
+    }
+
+    /// How often the sinks make what they have durable and visible to readers.
+    pub fn flush_every(mut self, interval: Duration) -> Self {
+        self.pump = self.pump.flush_every(interval);
+        self
+    }
+
+    /// How long dropping the guard may take.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Most bytes kept for each sink that fails.
+    pub fn backlog_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.pump = self.pump.backlog_bytes(bytes);
+        self
+    }
+
+    /// Adds a processor; all of them run, in this order, before the sinks.
+    pub fn processor(mut self, processor: impl Processor + 'static) -> Self {
+        self.pump = self.pump.processor(processor);
+        self
+    }
+
+    /// Adds a sink.
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.pump = self.pump.sink(sink);
+        self
+    }
+
+    /// Adds a sink, and another one for what the first cannot take for so long that it would be lost.
+    pub fn sink_or(mut self, sink: impl Sink + 'static, fallback: impl Sink + 'static) -> Self {
+        self.pump = self.pump.sink_or(sink, fallback);
+        self
+    }
+
+    /// The layer, and the guard that ends it well. Without a sink, records stay in memory for
+    /// [`CaptureLayer::drain_handle`]. Fails when the pump's thread cannot be started; sinks open what they need when
+    /// the first record comes, and their failures show in the [`Report`](spanlake_core::Report).
+    pub fn build(self) -> Result<(CaptureLayer, Guard), Error> {
+        let Self { level, buffer, service, shutdown_timeout, pump } = self;
+        let buffer = Buffer::new(&buffer, Source::this_process(&service));
+        let pump = if pump.has_no_sink() { None } else { Some(pump.spawn(buffer.clone())?) };
+        Ok((CaptureLayer::with(buffer.clone(), level), Guard::new(buffer, pump, shutdown_timeout)))
+    }
+
+    pub(crate) fn build_in_memory(self) -> CaptureLayer {
+        CaptureLayer::with(Buffer::new(&self.buffer, Source::this_process(&self.service)), self.level)
+    }
+}
+
+impl std::fmt::Debug for CaptureLayerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CaptureLayerBuilder")
+            .field("level", &self.level)
+            .field("buffer", &self.buffer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,69 @@
+//! Tasks on spans: readable keys, context and outcomes for every `tracing` span, across threads and processes.
+//!
+//! # What
+//!
+//! [`ScopeLayer`] gives each span a **task** with a key such as `e252a11f-d33d-483d-ba08-bc8f642b2f10/1/2`. Any other
+//! layer can read it with [`Task::of_span`]; code reads and steers its own task with [`Task::current`]: bind context,
+//! say how it ended, export a key for another process. The recording layers of spanlake put the tasks' begins, ends
+//! and events down; they make the tasks themselves when there is no `ScopeLayer`, with its defaults.
+//!
+//! # Flow
+//!
+//! `on_new_span` makes the task and keeps it in the span's extensions; `on_enter` and `on_exit` keep this thread's
+//! stack of entered tasks, which is where an event finds its own; `on_close` settles the outcome.
+//!
+//! # What can be lost
+//!
+//! Nothing is stored here but the tasks of open spans. A span nested deeper than [`MAX_DEPTH`] shares the task above
+//! it. A carrier that does not parse is refused: the task becomes a fresh root, whose context says so under
+//! [`REFUSED`].
+//!
+//! # Features
+//!
+//! `tokio`: [`spawn_task`] and [`JoinSetExt`].
+//!
+//! # Example
+//!
+//! ```
+//! use spanlake_scope::{ScopeLayer, Task};
+//! use tracing_subscriber::prelude::*;
+//!
+//! let subscriber = tracing_subscriber::registry().with(ScopeLayer::new());
+//! tracing::subscriber::with_default(subscriber, || {
+//!     let load = tracing::info_span!("load", table = "orders");
+//!     let _entered = load.enter();
+//!     let task = Task::current().expect("a span is entered");
+//!     task.bind("attempt", 2).expect("a context key other than `key`");
+//!     println!("loading as {}", task.key());
+//! });
+//! ```
+
+pub mod carrier;
+mod rules;
+mod task;
+mod local;
+mod visit;
+mod tracker;
+mod layer;
+mod recorder;
+mod command;
+mod spawn;
+mod panic;
+
+pub use carrier::Carrier;
+pub use command::CommandExt;
+pub use layer::{ScopeLayer, ScopeLayerBuilder};
+pub use panic::install_panic_hook;
+pub use recorder::Recorder;
+pub use rules::Inherit;
+pub use spanlake_core::key::MAX_DEPTH;
+pub use spawn::{FutureExt, ScopeExt, in_task, spawn_thread};
+#[cfg(feature = "tokio")]
+pub use spawn::{JoinSetExt, spawn_task};
+pub use task::{MAX_BOUND_NAME, Task};
+
+/// The span field whose text, a task key or a `traceparent`, makes the span continue a task from elsewhere.
+pub const CONTINUE: &str = "spanlake.continue";
+
+/// The context key under which a fresh root says why the carrier it should have continued was refused.
+pub const REFUSED: &str = "spanlake.refused";

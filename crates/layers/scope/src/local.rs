@@ -1,0 +1,147 @@
+//! What each thread keeps for itself: the tasks it is in, its shards, and the room in which records are put together.
+
+use std::cell::RefCell;
+
+use spanlake_core::Buffer;
+use spanlake_core::buffer::Shard;
+use spanlake_core::clock::Anchor;
+use spanlake_core::segment::Message;
+use spanlake_core::value::BodyWriter;
+use tracing_core::Event;
+
+use crate::task::Task;
+use crate::visit::LogPlace;
+
+/// This thread's part of spanlake.
+#[derive(Default)]
+pub(crate) struct Local {
+    pub(crate) entered: Vec<Entered>,
+    pub(crate) scratch: Scratch,
+    pub(crate) anchor: Anchor,
+    shards: Vec<(usize, Shard)>,
+    stamps: [Stamp; STAMPS],
+    next_stamp: usize,
+    serials: std::ops::Range<u64>,
+}
+
+/// A span that this thread is in.
+pub(crate) struct Entered {
+    pub(crate) registry: usize,
+    pub(crate) span: u64,
+    pub(crate) task: Task,
+    pub(crate) at_ns: u64,
+    /// Whether the thread was unwinding already, so that this span is not the one that panicked.
+    pub(crate) panicking: bool,
+}
+
+/// Where a record is put together before it is written.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) message: Message,
+    pub(crate) body: BodyWriter,
+    pub(crate) log: LogPlace,
+}
+
+/// The number that an event got from the first layer that took it.
+///
+/// The layers of a stack see an event one after the other, by the same reference. All of them are asked
+/// `event_enabled` before the first of them gets the event: there the stamp of an earlier event at the same address is
+/// taken away.
+#[derive(Clone, Copy, Default)]
+struct Stamp {
+    event: usize,
+    seq: u64,
+}
+
+/// Events that may be on their way through the layers of one thread at once, each logged while the one before it was
+/// being formatted.
+const STAMPS: usize = 4;
+
+/// How many task serial numbers a thread takes at once.
+const SERIALS: u64 = 1024;
+
+static NEXT_SERIAL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+thread_local! {
+    static LOCAL: RefCell<Local> = RefCell::default();
+}
+
+/// Runs `work` on this thread's part; `None` when it is in use further up the stack, or gone with its thread.
+#[inline]
+pub(crate) fn with<T>(work: impl FnOnce(&mut Local) -> T) -> Option<T> {
+    LOCAL.try_with(|local| local.try_borrow_mut().ok().map(|mut local| work(&mut local))).ok().flatten()
+}
+
+/// Runs `work` on this thread's part, or on a passing one while the thread's locals are torn down.
+#[inline]
+pub(crate) fn with_any<T>(work: impl FnOnce(&mut Local) -> T) -> T {
+    let mut work = Some(work);
+    let done = with(|local| work.take().map(|work| work(local)));
+    match (done.flatten(), work) {
+        (Some(result), _) => result,
+        (None, Some(work)) => work(&mut Local::default()),
+        (None, None) => unreachable!("work that was taken has a result"),
+    }
+}
+
+impl Local {
+    /// The innermost task that this thread entered under `registry`.
+    #[inline]
+    pub(crate) fn current(&self, registry: usize) -> Option<&Task> {
+        self.entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.task)
+    }
+
+    /// Leaves a span: the innermost entry of it, wherever it stands.
+    pub(crate) fn leave(&mut self, registry: usize, span: u64) -> Option<Entered> {
+        let at = self.entered.iter().rposition(|entered| entered.span == span && entered.registry == registry)?;
+        Some(self.entered.remove(at))
+    }
+
+    /// A number that no other task of this process gets.
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        if let Some(serial) = self.serials.next() {
+            return serial;
+        }
+        let first = NEXT_SERIAL.fetch_add(SERIALS, std::sync::atomic::Ordering::Relaxed);
+        self.serials = first + 1..first + SERIALS;
+        first
+    }
+
+    /// This thread's shard of a buffer, and the rest of what is needed to write into it.
+    #[inline]
+    pub(crate) fn parts(&mut self, buffer: &Buffer) -> (&Shard, &mut Scratch, &mut Anchor, &[Entered]) {
+        let id = buffer.id();
+        let at = match self.shards.iter().position(|(of, _)| *of == id) {
+            Some(at) => at,
+            None => self.add_shard(id, buffer),
+        };
+        (&self.shards[at].1, &mut self.scratch, &mut self.anchor, &self.entered)
+    }
+
+    /// The number that `event` already has.
+    pub(crate) fn stamp(&self, event: &Event<'_>) -> Option<u64> {
+        let event = address(event);
+        self.stamps.iter().find(|stamp| stamp.event == event).map(|stamp| stamp.seq)
+    }
+
+    pub(crate) fn set_stamp(&mut self, event: &Event<'_>, seq: u64) {
+        self.stamps[self.next_stamp % STAMPS] = Stamp { event: address(event), seq };
+        self.next_stamp = self.next_stamp.wrapping_add(1);
+    }
+
+    pub(crate) fn clear_stamp(&mut self, event: &Event<'_>) {
+        let event = address(event);
+        self.stamps.iter_mut().filter(|stamp| stamp.event == event).for_each(|stamp| *stamp = Stamp::default());
+    }
+
+    #[cold]
+    fn add_shard(&mut self, id: usize, buffer: &Buffer) -> usize {
+        self.shards.retain(|(_, shard)| !shard.is_orphan());
+        self.shards.push((id, buffer.shard()));
+        self.shards.len() - 1
+    }
+}
+
+fn address(event: &Event<'_>) -> usize {
+    std::ptr::from_ref(event).addr()
+}

@@ -1,0 +1,35 @@
+//! What a panic said, kept for the tasks that it ends.
+
+use std::cell::RefCell;
+use std::panic::PanicHookInfo;
+use std::sync::Once;
+
+thread_local! {
+    static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Lets the ends of tasks that panic say what the panic said and where. The hook that was set before runs after it.
+/// Doing it twice does nothing. Without it such ends say just `panicked`.
+pub fn install_panic_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            remember(info);
+            before(info);
+        }));
+    });
+}
+
+/// What this thread's last panic said.
+pub(crate) fn last_message() -> String {
+    let said = LAST.try_with(|last| last.try_borrow().ok().and_then(|last| last.clone())).ok().flatten();
+    said.unwrap_or_else(|| "panicked".to_owned())
+}
+
+fn remember(info: &PanicHookInfo<'_>) {
+    let text = info.payload_as_str().unwrap_or("no message");
+    let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
+    let said = format!("panicked{}: {text}", place.unwrap_or_default());
+    let _ = LAST.try_with(|last| last.try_borrow_mut().map(|mut last| *last = Some(said)));
+}

@@ -1,0 +1,243 @@
+//! The recording half that the capture and publish layers share: visit once, encode one frame, offer it to a buffer.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use spanlake_core::buffer::{Admission, Offer};
+use spanlake_core::clock::{Clock, utc_now_ns};
+use spanlake_core::guest::{self, Place};
+use spanlake_core::loss::Loss;
+use spanlake_core::segment::{EndHead, Message, RecordHead};
+use spanlake_core::{Buffer, Cause, Level, LevelFilter};
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Subscriber};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::local::{self, Local};
+use crate::rules::Rules;
+use crate::task::Task;
+use crate::tracker::{Tracker, task_of_span};
+use crate::visit::{self, FieldVisitor, LogVisitor};
+
+/// Records what a subscriber sees into a [`Buffer`]. A layer holds one and forwards its callbacks to it.
+///
+/// Events and spans more verbose than `level` cost one comparison. It never tells `tracing` that it is not interested,
+/// because that would hide them from the other layers of the stack as well.
+#[derive(Debug)]
+pub struct Recorder {
+    tracker: Tracker,
+    buffer: Buffer,
+    level: LevelFilter,
+}
+
+/// Recorders alive in this process; a lone one needs no stamps.
+static RECORDERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of a frame beside its message and fields, generously.
+const FRAME_BYTES: usize = 40;
+
+impl Recorder {
+    /// Records what is at most as verbose as `level`.
+    pub fn new(buffer: Buffer, level: LevelFilter, clock: Clock) -> Self {
+        RECORDERS.fetch_add(1, Ordering::Relaxed);
+        Self { tracker: Tracker::new(Rules::default(), clock), buffer, level }
+    }
+
+    /// Where the records go.
+    pub fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+
+    /// Forwarded from the layer's method of this name.
+    pub fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.tracker.on_register_dispatch(dispatch);
+    }
+
+    /// Forwarded from the layer's method of this name, whose answer is always `true`.
+    #[inline]
+    pub fn event_enabled(&self, event: &Event<'_>) {
+        if RECORDERS.load(Ordering::Relaxed) > 1 {
+            local::with(|local| local.clear_stamp(event));
+        }
+    }
+
+    /// Forwarded from the layer's method of this name.
+    pub fn on_new_span<S>(&self, attrs: &Attributes<'_>, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let level = *attrs.metadata().level();
+        if level > self.level {
+            return;
+        }
+        match self.tracker.on_new_span(attrs, id, ctx) {
+            Some(slot) if !slot.shared => self.begin(&slot.task, level),
+            Some(_) => {}
+            None => self.lose_inside(level),
+        }
+    }
+
+    /// Forwarded from the layer's method of this name.
+    pub fn on_record<S>(&self, id: &Id, values: &Record<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        self.tracker.on_record(id, values, ctx);
+    }
+
+    /// Forwarded from the layer's method of this name.
+    pub fn on_enter<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        self.tracker.on_enter(id, ctx);
+    }
+
+    /// Forwarded from the layer's method of this name.
+    pub fn on_exit(&self, id: &Id) {
+        self.tracker.on_exit(id);
+    }
+
+    /// Forwarded from the layer's method of this name.
+    #[inline]
+    pub fn on_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        self.tracker.on_event(event, ctx);
+        let level = *event.metadata().level();
+        if level > self.level {
+            return;
+        }
+        let Ok(_inside) = guest::enter(Place::Recording) else {
+            return self.lose_inside(level);
+        };
+        let explicit = event.parent().and_then(|parent| task_of_span(&ctx.span(parent)?)).map(|slot| slot.task);
+        local::with_any(|local| self.event(local, event, explicit));
+    }
+
+    /// Forwarded from the layer's method of this name.
+    pub fn on_close<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if let Some(slot) = self.tracker.slot(id, ctx).filter(|slot| !slot.shared) {
+            self.end(&slot.task);
+        }
+    }
+
+    #[inline]
+    fn event(&self, local: &mut Local, event: &Event<'_>, explicit: Option<Task>) {
+        let stamped = RECORDERS.load(Ordering::Relaxed) > 1;
+        let stamp = if stamped { local.stamp(event) } else { None };
+        let (shard, scratch, anchor, entered) = local.parts(&self.buffer);
+        let metadata = event.metadata();
+        let is_log = visit::is_log(metadata);
+        scratch.visit(event, is_log);
+
+        let registry = self.tracker.registry();
+        let contextual = || entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.task);
+        let task = explicit.as_ref().or_else(|| if event.is_contextual() { contextual() } else { None });
+        let seq = stamp.or_else(|| task.map(Task::next_seq)).unwrap_or(0);
+        let ts_ns = anchor.utc_ns(self.tracker.clock.monotonic_ns());
+        let level = *metadata.level();
+        let need = FRAME_BYTES + scratch.message.len() + scratch.body.bytes().len();
+        shard.offer(&Offer { level, ts_ns, need, admission: Admission::Event }, |writer, _| {
+            let task = task.map(|task| task.describe(writer));
+            let callsite = if is_log {
+                scratch.log.describe(metadata, writer)
+            } else {
+                visit::describe_callsite(metadata, writer)
+            };
+            let head = RecordHead { level, callsite: Some(callsite), task, seq, ts_ns };
+            writer.event(&head, &scratch.message, scratch.body.bytes());
+        });
+        if stamped && stamp.is_none() {
+            local.set_stamp(event, seq);
+        }
+    }
+
+    fn begin(&self, task: &Task, level: Level) {
+        let Ok(_inside) = guest::enter(Place::Recording) else {
+            return self.lose_inside(level);
+        };
+        local::with_any(|local| {
+            let (shard, scratch, ..) = local.parts(&self.buffer);
+            scratch.message.set(task.message());
+            let ts_ns = task.started_ns();
+            let seq = task.begin_seq();
+            let need = FRAME_BYTES + scratch.message.len();
+            let kept = shard.offer(&Offer { level, ts_ns, need, admission: Admission::Begin }, |writer, _| {
+                let described = task.describe(writer);
+                let callsite = Some(visit::describe_callsite(task.metadata(), writer));
+                let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
+                writer.begin(&head, &scratch.message, &[]);
+            });
+            if kept {
+                task.set_begin_kept(self.tracker.number);
+            }
+        });
+    }
+
+    fn end(&self, task: &Task) {
+        let now_ns = self.tracker.clock.monotonic_ns();
+        let ending = task.close(now_ns);
+        let level = ending.level;
+        if level > self.level {
+            return;
+        }
+        let begin_kept = task.begin_kept(self.tracker.number);
+        let Ok(_inside) = guest::enter(Place::Recording) else {
+            return self.lose_inside(level);
+        };
+        local::with_any(|local| {
+            let (shard, scratch, anchor, _) = local.parts(&self.buffer);
+            scratch.message.set(&ending.message);
+            let ts_ns = anchor.utc_ns(now_ns);
+            let seq = task.end_seq();
+            let error_len: usize = ending.error.iter().map(|link| link.len() + 2).sum();
+            let need = FRAME_BYTES + 24 + scratch.message.len() + error_len;
+            shard.offer(&Offer { level, ts_ns, need, admission: Admission::End { begin_kept } }, |writer, shortest| {
+                let described = task.describe(writer);
+                let callsite = Some(visit::describe_callsite(task.metadata(), writer));
+                let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
+                let (outcome, duration_ns, busy_ns) = (ending.outcome, ending.duration_ns, ending.busy_ns);
+                let error = if shortest { &[][..] } else { &ending.error };
+                let end = EndHead { outcome, duration_ns, busy_ns, error, quiet: ending.quiet };
+                let no_message = Message::default();
+                writer.end(&head, &end, if shortest { &no_message } else { &scratch.message }, &[]);
+            });
+        });
+    }
+
+    /// Counts a record that was made while this thread was recording another. What the pump's own thread logs is not
+    /// counted: it would make a statement of loss, which would make the sinks log again.
+    #[cold]
+    fn lose_inside(&self, level: Level) {
+        if let Err(Place::Recording) = guest::enter(Place::Recording) {
+            self.buffer.lose(&Loss::one(Cause::Reentrant, level, 0, utc_now_ns()));
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        RECORDERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl local::Scratch {
+    #[inline]
+    fn visit(&mut self, event: &Event<'_>, is_log: bool) {
+        self.message.clear();
+        self.body.clear();
+        let mut fields = FieldVisitor { message: &mut self.message, body: &mut self.body, carrier: None };
+        if is_log {
+            self.log.clear();
+            event.record(&mut LogVisitor { fields, place: &mut self.log });
+        } else {
+            event.record(&mut fields);
+        }
+        self.body.finish();
+    }
+}

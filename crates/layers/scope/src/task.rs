@@ -1,0 +1,357 @@
+//! The live task behind a span.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use spanlake_core::key::MAX_DEPTH;
+use spanlake_core::segment::{SegmentWriter, TaskDefinition, TaskOrigin, TaskRef};
+use spanlake_core::sync::{Arc, Mutex, lock};
+use spanlake_core::value::{BodyWriter, MAX_CHAIN, Name};
+use spanlake_core::{Category, Error, Level, Outcome, Stage, TaskKey, Value};
+use tracing_core::Metadata;
+use uuid::Uuid;
+
+use crate::carrier::Carrier;
+use crate::tracker;
+use crate::visit;
+
+/// Counts changes of any task's context, so that a recorder sees with one load that none has changed.
+static EPOCH: AtomicU64 = AtomicU64::new(1);
+
+/// Longest name that [`Task::bind`] takes, in bytes.
+pub const MAX_BOUND_NAME: usize = 1024;
+
+/// The work a span stands for; a cheap handle to it.
+#[derive(Clone, Debug)]
+pub struct Task(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// No other task of this process has or had it.
+    serial: u64,
+    origin: Origin,
+    depth: usize,
+    metadata: &'static Metadata<'static>,
+    message: Option<Box<str>>,
+    started_ns: i64,
+    started_monotonic_ns: u64,
+    own_context: bool,
+    seq: AtomicU64,
+    children: AtomicU32,
+    busy_ns: AtomicU64,
+    /// Sequence numbers of begin and end plus one, given by the first layer that records them.
+    begin_seq: AtomicU64,
+    end_seq: AtomicU64,
+    /// Bit by bit, the recorders that kept the begin.
+    begin_kept: AtomicU64,
+    context: Mutex<Vec<u8>>,
+    context_version: AtomicU64,
+    mark: AtomicU8,
+    words: Mutex<Words>,
+    closed: AtomicBool,
+}
+
+/// Where a task's key comes from.
+#[derive(Debug)]
+enum Origin {
+    Root { root: Uuid, foreign_parent: Option<[u8; 8]> },
+    Child { parent: Task, number: u32 },
+    Continued(TaskKey),
+}
+
+/// What is known of the end before it comes.
+#[derive(Debug, Default)]
+struct Words {
+    success: Option<String>,
+    error: Vec<String>,
+}
+
+/// How a task ended, as its end record says it.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) outcome: Outcome,
+    pub(crate) level: Level,
+    pub(crate) message: String,
+    pub(crate) quiet: bool,
+    pub(crate) error: Vec<String>,
+    pub(crate) duration_ns: u64,
+    pub(crate) busy_ns: u64,
+}
+
+/// What a new task is made from.
+pub(crate) struct NewTask<'a> {
+    pub(crate) serial: u64,
+    pub(crate) above: NewTaskAbove,
+    pub(crate) metadata: &'static Metadata<'static>,
+    pub(crate) message: &'a str,
+    pub(crate) context: &'a [u8],
+    pub(crate) own_context: bool,
+    pub(crate) started_ns: i64,
+    pub(crate) started_monotonic_ns: u64,
+}
+
+/// What a new task hangs on.
+pub(crate) enum NewTaskAbove {
+    Nothing,
+    Task(Task),
+    Elsewhere(Carrier),
+}
+
+/// Values of `mark`: what was said about the end, the greater winning.
+const UNMARKED: u8 = 0;
+const SUCCEEDED: u8 = 1;
+const CANCELLED: u8 = 2;
+const FAILED: u8 = 3;
+
+impl Task {
+    // === for programs ===
+
+    /// The task of the span that this thread is in, under the current default subscriber.
+    pub fn current() -> Option<Self> {
+        tracker::current_task()
+    }
+
+    /// The task of a span.
+    pub fn of(span: &tracing::Span) -> Option<Self> {
+        tracker::task_of(span)
+    }
+
+    /// The task of a span, for layers: `ctx.lookup_current()` or `ctx.span(id)` give such a reference.
+    pub fn of_span<'a, S>(span: &tracing_subscriber::registry::SpanRef<'a, S>) -> Option<Self>
+    where
+        S: tracing_subscriber::registry::LookupSpan<'a>,
+    {
+        tracker::task_of_span(span).map(|slot| slot.task)
+    }
+
+    /// Its key.
+    pub fn key(&self) -> TaskKey {
+        match &self.0.origin {
+            Origin::Root { root, .. } => TaskKey::root(*root),
+            Origin::Continued(key) => key.clone(),
+            // A task that exists was not too deep.
+            Origin::Child { parent, number } => parent.key().child(*number).unwrap_or_else(|| parent.key()),
+        }
+    }
+
+    /// Its name: the span's.
+    pub fn name(&self) -> &'static str {
+        self.0.metadata.name()
+    }
+
+    /// Sets a value of its context; the last value of a name wins. Subtasks inherit it. The name `key` is refused,
+    /// and so is an empty one or one longer than [`MAX_BOUND_NAME`].
+    pub fn bind<'v>(&self, name: &str, value: impl Into<Value<'v>>) -> Result<(), Error> {
+        if name == "key" || name.is_empty() || name.len() > MAX_BOUND_NAME {
+            let error = Error::new(Stage::Dispatch, "Task", Category::Validation, "this name cannot be bound");
+            return Err(error.with("name", name.get(..64).unwrap_or(name)));
+        }
+        let mut body = BodyWriter::default();
+        body.value(Name::Text(name), &value.into());
+        self.merge_context(body.bytes());
+        Ok(())
+    }
+
+    /// Says that it succeeds, and with which words. An empty text leaves its end out of text renderings.
+    pub fn success(&self, message: impl Into<String>) {
+        lock(&self.0.words).success = Some(message.into());
+        self.mark(SUCCEEDED);
+    }
+
+    /// Says that it failed, and why; the causes are kept. The first failure stays.
+    pub fn fail(&self, error: &(dyn std::error::Error + 'static)) {
+        let links = std::iter::successors(Some(error), |error| error.source());
+        self.fail_with(links.take(MAX_CHAIN).map(ToString::to_string).collect());
+    }
+
+    /// Says that it was given up before its end. A failure outweighs it.
+    pub fn cancel(&self) {
+        self.mark(CANCELLED);
+    }
+
+    /// Reserves its next child number for another process and gives what to hand over. `None` when it is too deep.
+    pub fn export(&self) -> Option<Carrier> {
+        Some(Carrier::Task(self.key().child(self.next_child()?)?))
+    }
+
+    // === for layers ===
+
+    pub(crate) fn new(new: NewTask<'_>) -> Option<Self> {
+        let origin = match new.above {
+            NewTaskAbove::Nothing => Origin::Root { root: Uuid::new_v4(), foreign_parent: None },
+            NewTaskAbove::Elsewhere(Carrier::Task(key)) => Origin::Continued(key),
+            NewTaskAbove::Elsewhere(Carrier::Trace { trace_id, parent_id }) => {
+                Origin::Root { root: Uuid::from_bytes(trace_id), foreign_parent: Some(parent_id) }
+            }
+            NewTaskAbove::Task(parent) => Origin::Child { number: parent.next_child()?, parent },
+        };
+        let depth = match &origin {
+            Origin::Root { .. } => 0,
+            Origin::Child { parent, .. } => parent.0.depth + 1,
+            Origin::Continued(key) => key.depth(),
+        };
+        Some(Self(Arc::new(Inner {
+            serial: new.serial,
+            origin,
+            depth,
+            metadata: new.metadata,
+            message: Some(new.message).filter(|message| !message.is_empty()).map(Into::into),
+            started_ns: new.started_ns,
+            started_monotonic_ns: new.started_monotonic_ns,
+            own_context: new.own_context,
+            seq: AtomicU64::new(0),
+            children: AtomicU32::new(0),
+            busy_ns: AtomicU64::new(0),
+            begin_seq: AtomicU64::new(0),
+            end_seq: AtomicU64::new(0),
+            begin_kept: AtomicU64::new(0),
+            context: Mutex::new(new.context.to_vec()),
+            context_version: AtomicU64::new(0),
+            mark: AtomicU8::new(UNMARKED),
+            words: Mutex::default(),
+            closed: AtomicBool::new(false),
+        })))
+    }
+
+    pub(crate) fn metadata(&self) -> &'static Metadata<'static> {
+        self.0.metadata
+    }
+
+    pub(crate) fn started_ns(&self) -> i64 {
+        self.0.started_ns
+    }
+
+    /// The text of its begin: its `message` field, else its name.
+    pub(crate) fn message(&self) -> &str {
+        self.0.message.as_deref().unwrap_or(self.0.metadata.name())
+    }
+
+    /// The number of its next record.
+    #[inline]
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.0.seq.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The number of its begin, the same for every layer that records it.
+    pub(crate) fn begin_seq(&self) -> u64 {
+        self.shared_seq(&self.0.begin_seq)
+    }
+
+    /// The number of its end, the same for every layer that records it.
+    pub(crate) fn end_seq(&self) -> u64 {
+        self.shared_seq(&self.0.end_seq)
+    }
+
+    /// The layers of a stack are called one after the other for the same span, so plain loads and stores are enough.
+    fn shared_seq(&self, shared: &AtomicU64) -> u64 {
+        match shared.load(Ordering::Relaxed) {
+            0 => {
+                let seq = self.next_seq();
+                shared.store(seq + 1, Ordering::Relaxed);
+                seq
+            }
+            given => given - 1,
+        }
+    }
+
+    pub(crate) fn set_begin_kept(&self, recorder: u32) {
+        self.0.begin_kept.fetch_or(1 << (recorder % 64), Ordering::Relaxed);
+    }
+
+    pub(crate) fn begin_kept(&self, recorder: u32) -> bool {
+        self.0.begin_kept.load(Ordering::Relaxed) & (1 << (recorder % 64)) != 0
+    }
+
+    pub(crate) fn add_busy(&self, ns: u64) {
+        self.0.busy_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn fail_with(&self, error: Vec<String>) {
+        if self.mark(FAILED) != FAILED {
+            lock(&self.0.words).error = error;
+        }
+    }
+
+    /// Puts values over those of the context that have the same name.
+    pub(crate) fn merge_context(&self, body: &[u8]) {
+        let names: Vec<&'static str> = self.0.metadata.fields().iter().map(|field| field.name()).collect();
+        let mut context = lock(&self.0.context);
+        *context = visit::merged_body(&names, &context, body);
+        self.0.context_version.fetch_add(1, Ordering::Relaxed);
+        EPOCH.fetch_add(1, Ordering::Release);
+    }
+
+    /// Says that nothing more comes, and how it ended; the first caller's time counts.
+    pub(crate) fn close(&self, monotonic_ns: u64) -> Ending {
+        self.0.closed.store(true, Ordering::Relaxed);
+        let mark = self.0.mark.load(Ordering::Relaxed);
+        let words = lock(&self.0.words);
+        let outcome = match mark {
+            FAILED => Outcome::Failed,
+            CANCELLED => Outcome::Cancelled,
+            _ => Outcome::Succeeded,
+        };
+        let (level, message) = match outcome {
+            Outcome::Failed => (Level::ERROR, format!("FAILED {}", self.message())),
+            Outcome::Cancelled => (Level::WARN, self.message().to_owned()),
+            _ => (*self.0.metadata.level(), words.success.clone().unwrap_or_else(|| self.message().to_owned())),
+        };
+        Ending {
+            outcome,
+            level,
+            quiet: message.is_empty(),
+            message,
+            error: if outcome == Outcome::Failed { words.error.clone() } else { Vec::new() },
+            duration_ns: monotonic_ns.saturating_sub(self.0.started_monotonic_ns),
+            busy_ns: self.0.busy_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Its place in the dictionary of the segment that is being written, describing it as needed.
+    #[inline]
+    pub(crate) fn describe(&self, writer: &mut SegmentWriter) -> TaskRef {
+        let epoch = EPOCH.load(Ordering::Acquire);
+        match writer.task(self.0.serial) {
+            Some(known) if known.epoch == epoch => known.task,
+            _ => self.describe_anew(writer, epoch),
+        }
+    }
+
+    fn describe_anew(&self, writer: &mut SegmentWriter, epoch: u64) -> TaskRef {
+        let (origin, parent, foreign_parent) = match &self.0.origin {
+            Origin::Root { root, foreign_parent } => (TaskOrigin::Root(*root), None, *foreign_parent),
+            Origin::Continued(key) => (TaskOrigin::Continued(key), None, None),
+            Origin::Child { parent, number } => {
+                let parent = parent.describe(writer);
+                (TaskOrigin::Child { parent, number: *number }, Some(parent), None)
+            }
+        };
+        let context = lock(&self.0.context);
+        let version = self.0.context_version.load(Ordering::Relaxed);
+        if let Some(known) = writer.task(self.0.serial)
+            && known.version == version
+            && known.parent == parent
+        {
+            writer.confirm_task(self.0.serial, epoch);
+            return known.task;
+        }
+        let callsite = visit::describe_callsite(self.0.metadata, writer);
+        let own_context = self.0.own_context;
+        let started_ns = self.0.started_ns;
+        let definition =
+            TaskDefinition { origin, callsite, started_ns, own_context, foreign_parent, context: &context };
+        writer.define_task(self.0.serial, version, epoch, &definition)
+    }
+
+    fn next_child(&self) -> Option<u32> {
+        if self.0.depth >= MAX_DEPTH {
+            return None;
+        }
+        let next = |children: u32| children.checked_add(1);
+        self.0.children.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().map(|before| before + 1)
+    }
+
+    /// Raises the mark and gives what it was.
+    fn mark(&self, mark: u8) -> u8 {
+        self.0.mark.fetch_max(mark, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,301 @@
+//! Makes the tasks of spans and follows them; every spanlake layer has one, and the first of a stack that sees a span
+//! makes its task and follows it for all.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use spanlake_core::Error;
+use spanlake_core::clock::Clock;
+use spanlake_core::guest;
+use spanlake_core::sync::Arc;
+use spanlake_core::value::Name;
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Metadata};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use crate::carrier::Carrier;
+use crate::layer::ScopeLayer;
+use crate::local::{self, Entered, Local};
+use crate::rules::{Above, Inherit, Rules};
+use crate::task::{NewTask, NewTaskAbove, Task};
+use crate::visit::{self, FieldVisitor};
+use crate::{REFUSED, panic};
+
+/// What a span's extensions hold; a type of our own, so that no other layer can mistake it.
+#[derive(Clone)]
+pub(crate) struct Slot {
+    pub(crate) task: Task,
+    /// The tracker that made it and follows it.
+    owner: u32,
+    /// Whether the span has no task of its own, being nested too deep, and shares the one above.
+    pub(crate) shared: bool,
+}
+
+/// One layer's view of spans and their tasks.
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    /// No other tracker of this process has it.
+    pub(crate) number: u32,
+    pub(crate) clock: Clock,
+    own_rules: Arc<Rules>,
+    /// Set when the stack becomes a dispatcher.
+    stack: OnceLock<Stack>,
+}
+
+/// What the spanlake layers of one stack share.
+#[derive(Debug)]
+struct Stack {
+    registry: usize,
+    rules: Arc<Rules>,
+}
+
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Tracker {
+    pub(crate) fn new(rules: Rules, clock: Clock) -> Self {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { number, clock, own_rules: Arc::new(rules), stack: OnceLock::new() }
+    }
+
+    /// Learns which registry this is and whether a `ScopeLayer` sets the rules, wherever in the stack it stands.
+    pub(crate) fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        let rules = dispatch.downcast_ref::<ScopeLayer>().map_or(&self.own_rules, |scope| scope.rules());
+        let _ = self.stack.set(Stack { registry: registry_of(dispatch), rules: Arc::clone(rules) });
+    }
+
+    #[inline]
+    pub(crate) fn registry(&self) -> usize {
+        self.stack.get().map_or(0, |stack| stack.registry)
+    }
+
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        self.stack.get().map_or(&self.own_rules, |stack| &stack.rules)
+    }
+
+    /// The span's task, made now if no other layer has. `None` while spanlake itself is at work on this thread.
+    pub(crate) fn on_new_span<S>(&self, attrs: &Attributes<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<Slot>
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let span = ctx.span(id)?;
+        if let Some(made) = task_of_span(&span) {
+            return Some(made);
+        }
+        let _inside = guest::enter(guest::Place::Recording).ok()?;
+        let explicit = attrs.parent().and_then(|parent| task_of_span(&ctx.span(parent)?)).map(|slot| slot.task);
+        let slot = local::with_any(|local| self.make(local, attrs, explicit))?;
+        let kept = slot.clone();
+        guarded(|| {
+            span.extensions_mut().replace(kept);
+        })?;
+        Some(slot)
+    }
+
+    pub(crate) fn on_record<S>(&self, id: &Id, values: &Record<'_>, ctx: &Context<'_, S>)
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let Some(slot) = self.owned(id, ctx).filter(|slot| !slot.shared) else {
+            return;
+        };
+        let Ok(_inside) = guest::enter(guest::Place::Recording) else {
+            return;
+        };
+        local::with_any(|local| {
+            let scratch = &mut local.scratch;
+            scratch.body.clear();
+            scratch.message.clear();
+            values.record(&mut FieldVisitor { message: &mut scratch.message, body: &mut scratch.body, carrier: None });
+            scratch.body.finish();
+            slot.task.merge_context(scratch.body.bytes());
+        });
+    }
+
+    pub(crate) fn on_enter<S>(&self, id: &Id, ctx: &Context<'_, S>)
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if let Some(slot) = self.owned(id, ctx) {
+            let at_ns = self.clock.monotonic_ns();
+            let (registry, panicking) = (self.registry(), std::thread::panicking());
+            let entered = Entered { registry, span: id.into_u64(), task: slot.task, at_ns, panicking };
+            local::with(|local| local.entered.push(entered));
+        }
+    }
+
+    pub(crate) fn on_exit(&self, id: &Id) {
+        let Some(Some(left)) = local::with(|local| local.leave(self.registry(), id.into_u64())) else {
+            return;
+        };
+        left.task.add_busy(self.clock.monotonic_ns().saturating_sub(left.at_ns));
+        if std::thread::panicking() && !left.panicking {
+            left.task.fail_with(vec![panic::last_message()]);
+        }
+    }
+
+    /// The span's task, when this tracker follows it or not; `None` for a span that has none.
+    pub(crate) fn slot<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Slot>
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        task_of_span(&ctx.span(id)?)
+    }
+
+    /// Notices the event with which `#[instrument(err)]` reports that its function failed.
+    #[inline]
+    pub(crate) fn on_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let metadata = event.metadata();
+        if metadata.fields().len() == 1 && metadata.fields().field("error").is_some() {
+            self.on_lone_error(event, ctx);
+        }
+    }
+
+    fn on_lone_error<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let slot = ctx.event_span(event).and_then(|span| task_of_span(&span));
+        let Some(slot) =
+            slot.filter(|slot| slot.owner == self.number && is_same_place(slot.task.metadata(), event.metadata()))
+        else {
+            return;
+        };
+        let Ok(_inside) = guest::enter(guest::Place::Recording) else {
+            return;
+        };
+        local::with_any(|local| {
+            let scratch = &mut local.scratch;
+            scratch.body.clear();
+            event.record(&mut FieldVisitor { message: &mut scratch.message, body: &mut scratch.body, carrier: None });
+            let error = visit::lone_error(event.metadata(), scratch.body.bytes());
+            slot.task.fail_with(error.unwrap_or_default());
+        });
+    }
+
+    fn owned<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Slot>
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        self.slot(id, ctx).filter(|slot| slot.owner == self.number)
+    }
+
+    fn make(&self, local: &mut Local, attrs: &Attributes<'_>, explicit: Option<Task>) -> Option<Slot> {
+        let rules = Arc::clone(self.rules());
+        let mut carrier = String::new();
+        let scratch = &mut local.scratch;
+        scratch.body.clear();
+        scratch.message.clear();
+        attrs.record(&mut FieldVisitor {
+            message: &mut scratch.message,
+            body: &mut scratch.body,
+            carrier: Some(&mut carrier),
+        });
+        let above = self.above(local, attrs, explicit, &carrier, &rules);
+        let continues_process = matches!(above, Parent::Process(_));
+        let shared = if let Parent::Task(task) = &above { Some(task.clone()) } else { None };
+        let above = match above {
+            Parent::Fresh(refused) => {
+                if let Some(refused) = refused {
+                    local.scratch.body.text(Name::Text(REFUSED), &refused);
+                }
+                NewTaskAbove::Nothing
+            }
+            Parent::Task(task) => NewTaskAbove::Task(task),
+            Parent::Carrier(carrier) | Parent::Process(carrier) => NewTaskAbove::Elsewhere(carrier),
+        };
+        local.scratch.body.finish();
+        let serial = local.next_serial();
+        let started_monotonic_ns = self.clock.monotonic_ns();
+        let new = NewTask {
+            serial,
+            above,
+            metadata: attrs.metadata(),
+            message: local.scratch.message.text(),
+            context: local.scratch.body.bytes(),
+            own_context: rules.inherit == Inherit::Own,
+            started_ns: local.anchor.utc_ns(started_monotonic_ns),
+            started_monotonic_ns,
+        };
+        let owner = self.number;
+        let Some(task) = Task::new(new) else {
+            return shared.map(|task| Slot { task, owner, shared: true });
+        };
+        if continues_process {
+            rules.continued(&task);
+        }
+        Some(Slot { task, owner, shared: false })
+    }
+
+    fn above(
+        &self,
+        local: &Local,
+        attrs: &Attributes<'_>,
+        explicit: Option<Task>,
+        carrier: &str,
+        rules: &Rules,
+    ) -> Parent {
+        if !carrier.is_empty() {
+            return carrier.parse().map_or_else(|error: Error| Parent::Fresh(Some(error.chain())), Parent::Carrier);
+        }
+        if attrs.is_root() {
+            return Parent::Fresh(None);
+        }
+        let contextual = if attrs.is_contextual() { local.current(self.registry()).cloned() } else { None };
+        match explicit.or(contextual) {
+            Some(task) => Parent::Task(task),
+            None => match rules.above_root() {
+                Above::Elsewhere(carrier) => Parent::Process(carrier),
+                Above::Process(task) => Parent::Task(task),
+                Above::Nothing => Parent::Fresh(rules.refused.as_ref().map(Error::chain)),
+            },
+        }
+    }
+}
+
+/// What a new span's task hangs on.
+enum Parent {
+    /// Nothing; with the reason why not what it should have continued.
+    Fresh(Option<String>),
+    Task(Task),
+    Carrier(Carrier),
+    /// What the process as a whole continues.
+    Process(Carrier),
+}
+
+// === looking tasks up ===
+
+/// What a span's extensions hold of ours. One clone, and the extensions are let go before anything else is done.
+pub(crate) fn task_of_span<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<Slot> {
+    guarded(|| span.extensions().get::<Slot>().cloned()).flatten()
+}
+
+pub(crate) fn task_of(span: &tracing::Span) -> Option<Task> {
+    let find = |(id, dispatch): (&Id, &Dispatch)| task_of_span(&dispatch.downcast_ref::<Registry>()?.span(id)?);
+    span.with_subscriber(find).flatten().map(|slot| slot.task)
+}
+
+pub(crate) fn current_task() -> Option<Task> {
+    let registry = tracing::dispatcher::get_default(registry_of);
+    local::with(|local| local.current(registry).cloned()).flatten()
+}
+
+/// The registry's address, which no other registry has while this one lives.
+fn registry_of(dispatch: &Dispatch) -> usize {
+    dispatch.downcast_ref::<Registry>().map_or(0, |registry| std::ptr::from_ref(registry).addr())
+}
+
+/// Whether an event comes from the `#[instrument]` attribute that made the span: same file, line and module.
+fn is_same_place(span: &Metadata<'_>, event: &Metadata<'_>) -> bool {
+    span.line().is_some() && span.line() == event.line() && span.file() == event.file()
+}
+
+/// Extensions panic when another layer's panic has poisoned them; the host must not notice.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}

@@ -13,6 +13,7 @@ mod floor_noop;
 mod json_subscriber;
 mod logforth;
 mod slog_async;
+mod spanlake;
 mod spdlog;
 mod tracing_json;
 
@@ -40,6 +41,7 @@ pub const PEERS: &[Peer] = &[
     slog_async::PEER,
     emit_file::PEER,
     logforth::PEER,
+    spanlake::MEMORY,
 ];
 
 /// How many records a bounded queue holds, where it can be set: the default of `tracing-appender`.

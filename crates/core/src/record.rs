@@ -118,6 +118,8 @@ pub struct Task<'a> {
     pub key_text: String,
     /// The span's name.
     pub name: &'a str,
+    /// The span's place in the dictionary.
+    pub(crate) callsite: usize,
     /// When it began, UTC nanoseconds since the Unix epoch.
     pub started_ns: i64,
     /// The span id of the foreign parent that a `traceparent` named.

@@ -205,6 +205,7 @@ impl Inner {
         state.seal(|| self.spare());
         segments.extend(state.sealed.drain(..));
         self.room.settle(&mut state.credit);
+        self.room.return_ends(&mut state.ends);
     }
 
     fn give_back(&self, bytes: usize, records: u64) {

@@ -14,6 +14,9 @@ const GRANT_BYTES: usize = 64 << 10;
 /// Share of the capacity that one grant may take.
 const GRANT_SHARE: usize = 1024;
 
+/// Most tasks whose ends a shard reserves room for at once.
+const ENDS_GRANT: isize = 64;
+
 /// The bound on what a buffer holds.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -22,6 +25,7 @@ pub(crate) struct Room {
     used: AtomicIsize,
     /// Tasks that may still begin before the share for their ends is used up.
     ends_left: AtomicIsize,
+    ends_grant: isize,
     capacity_records: Option<NonZeroU64>,
     records: AtomicU64,
 }
@@ -30,11 +34,13 @@ impl Room {
     pub(crate) fn new(options: &BufferOptions) -> Self {
         let capacity = options.capacity_bytes.get().min(isize::MAX as usize);
         let for_ends = capacity / 4;
+        let most_ends = (for_ends / END_RESERVE) as isize;
         Self {
             capacity: (capacity - for_ends) as isize,
             grant: GRANT_BYTES.min(capacity / GRANT_SHARE),
             used: AtomicIsize::new(0),
-            ends_left: AtomicIsize::new((for_ends / END_RESERVE) as isize),
+            ends_left: AtomicIsize::new(most_ends),
+            ends_grant: (most_ends / GRANT_SHARE as isize).clamp(1, ENDS_GRANT),
             capacity_records: options.capacity_records,
             records: AtomicU64::new(0),
         }
@@ -65,19 +71,32 @@ impl Room {
         }
     }
 
-    /// Sets the room for one task's end aside.
-    pub(crate) fn reserve_end(&self) -> bool {
-        let left = self.ends_left.fetch_sub(1, Ordering::Relaxed);
-        if left > 0 {
-            return true;
+    /// Sets the room for one task's end aside, out of those that a shard holds already or by asking for some more.
+    #[inline]
+    pub(crate) fn reserve_end(&self, ends: &mut isize) -> bool {
+        if *ends == 0 {
+            let take = |left: isize| (left > 0).then(|| left - left.min(self.ends_grant));
+            let before = self.ends_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+            *ends = before.map_or(0, |left| left.min(self.ends_grant));
         }
-        self.ends_left.fetch_add(1, Ordering::Relaxed);
-        false
+        let reserved = *ends > 0;
+        *ends -= isize::from(reserved);
+        reserved
     }
 
     /// Takes the reserve of a task back that has ended.
-    pub(crate) fn release_end(&self) {
-        self.ends_left.fetch_add(1, Ordering::Relaxed);
+    #[inline]
+    pub(crate) fn release_end(&self, ends: &mut isize) {
+        *ends += 1;
+        if *ends > 2 * self.ends_grant {
+            self.return_ends(ends);
+        }
+    }
+
+    /// Gives what a shard holds for ends that have not begun back.
+    pub(crate) fn return_ends(&self, ends: &mut isize) {
+        self.ends_left.fetch_add(*ends, Ordering::Relaxed);
+        *ends = 0;
     }
 
     /// Gives a shard's unused credit back, or takes what it overdrew.

@@ -54,6 +54,8 @@ pub(crate) struct ShardState {
     pub(crate) sealed: VecDeque<Segment>,
     /// Bytes of the shared room that this shard may still write.
     pub(crate) credit: isize,
+    /// Tasks that may begin before this shard must ask for the room for more ends.
+    pub(crate) ends: isize,
     /// Records offered, the lost ones included.
     pub(crate) recorded: u64,
     /// Losses that the stream does not state yet, one a cause.
@@ -118,12 +120,12 @@ impl Shard {
         offer: &Offer,
         write: impl FnOnce(&mut SegmentWriter, bool),
     ) -> bool {
-        if !self.buffer.room.reserve_end() {
+        if !self.buffer.room.reserve_end(&mut state.ends) {
             return self.lose(&mut state, offer, Cause::Full);
         }
         let kept = self.offer_event(state, offer, write);
-        if !kept {
-            self.buffer.room.release_end();
+        if !kept && let Some(mut state) = self.lock() {
+            state.ends += 1;
         }
         kept
     }
@@ -139,7 +141,7 @@ impl Shard {
             return self.offer_event(state, offer, write);
         }
         // The reserve can be given back before the end is drained: while the buffer is full no other task can begin.
-        self.buffer.room.release_end();
+        self.buffer.room.release_end(&mut state.ends);
         let roomy = self.buffer.room.admit(&mut state.credit, offer.need);
         if !roomy {
             self.buffer.room.force_record();
@@ -249,9 +251,10 @@ impl Shard {
 impl ShardState {
     pub(crate) fn new(source: &Source) -> Self {
         Self {
-            writer: SegmentWriter::new(source),
+            writer: SegmentWriter::for_memory(source),
             sealed: VecDeque::new(),
             credit: 0,
+            ends: 0,
             recorded: 0,
             unstated: Vec::new(),
         }

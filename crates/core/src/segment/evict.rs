@@ -9,7 +9,7 @@ use crate::loss::{Cause, Loss};
 use crate::record::level_from_code;
 use crate::segment::cursor::Cursor;
 use crate::segment::writer::{RecordHead, loss_frame};
-use crate::segment::{FRAME_HEAD, Segment, Stats, frame};
+use crate::segment::{FRAME_HEAD, HEADER_START, Segment, Stats, frame};
 
 /// What eviction did to one segment.
 #[derive(Debug, Default)]
@@ -45,8 +45,10 @@ impl Wanted {
 pub(crate) fn evict(segment: &mut Segment, wanted: &mut Wanted, victim: impl Fn(Level) -> bool) -> Evicted {
     let bytes = std::mem::take(&mut segment.bytes);
     let mut cursor = Cursor::new(&bytes);
-    let header =
-        cursor.take(8).and_then(|_| next_frame(&mut cursor)).map_or(0, |(_, _)| bytes.len() - cursor.rest().len());
+    let header = cursor
+        .take(HEADER_START)
+        .and_then(|_| next_frame(&mut cursor))
+        .map_or(0, |(_, _)| bytes.len() - cursor.rest().len());
     let mut rewrite = Rewrite {
         kept: Vec::with_capacity(bytes.capacity()),
         stats: Stats::default(),
@@ -123,12 +125,13 @@ struct Head {
 impl Head {
     fn read(payload: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(payload);
-        let kind = cursor.u8()?;
-        if !matches!(kind, frame::EVENT | frame::BEGIN | frame::END | frame::LOSS) {
+        let (kind, flags) = (cursor.u8()?, cursor.u8()?);
+        // The description of a task that is its begin as well has its time in the same place.
+        let begins = kind == frame::TASK && flags & frame::BEGINS != 0;
+        if !begins && !matches!(kind, frame::EVENT | frame::BEGIN | frame::END | frame::LOSS) {
             return None;
         }
-        let level = level_from_code(cursor.u8()? & frame::LEVEL_MASK);
-        Some(Self { kind, level, ts_ns: cursor.i64()? })
+        Some(Self { kind, level: level_from_code(flags & frame::LEVEL_MASK), ts_ns: cursor.i64()? })
     }
 }
 

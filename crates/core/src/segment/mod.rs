@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! segment  = header frame*
-//! header   = "SPLK" version:u8 0:u8 0:u8 0:u8 len:u32 sum:u32 payload[len]
+//! header   = "SPLK" version:u8 flags:u8 0:u8 0:u8 len:u32 sum:u32 payload[len]
 //! frame    = len:u32 sum:u32 payload[len]
 //! payload  = type:u8 …
 //! ```
@@ -30,6 +30,15 @@ pub const MAGIC: [u8; 4] = *b"SPLK";
 /// The version written by this crate; versions up to this one are read.
 pub const VERSION: u8 = 1;
 
+/// The header's flag for a segment whose frames were not summed, because it never left the memory it was written in.
+pub(crate) const NO_SUMS: u8 = 0x01;
+
+/// Where the flags stand in the header.
+const FLAGS_AT: usize = 5;
+
+/// Where the header's own frame starts, behind magic, version and flags.
+pub(crate) const HEADER_START: usize = 8;
+
 /// Length of a frame's head: its payload's length and checksum.
 pub(crate) const FRAME_HEAD: usize = 8;
 
@@ -56,6 +65,8 @@ pub(crate) mod frame {
     pub(crate) const ORIGIN_MASK: u8 = 0x03;
     pub(crate) const OWN_CONTEXT: u8 = 0x04;
     pub(crate) const FOREIGN_PARENT: u8 = 0x08;
+    /// The frame is the task's begin record as well.
+    pub(crate) const BEGINS: u8 = 0x10;
 }
 
 /// A finished segment on its way to the sinks.
@@ -83,7 +94,24 @@ impl Segment {
         Self { bytes, stats }
     }
 
-    /// The bytes, header included.
+    /// Fills in the checksums of a segment that was written without, so that its bytes can leave this process.
+    pub fn sum(&mut self) {
+        let Some(flags) = self.bytes.get_mut(FLAGS_AT).filter(|flags| **flags & NO_SUMS != 0) else {
+            return;
+        };
+        *flags &= !NO_SUMS;
+        let mut rest = &mut self.bytes[HEADER_START..];
+        while let Some((head, behind)) = rest.split_first_chunk_mut::<FRAME_HEAD>() {
+            let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+            let Some((payload, behind)) = behind.split_at_mut_checked(len as usize) else {
+                return;
+            };
+            head[4..].copy_from_slice(&checksum(payload).to_le_bytes());
+            rest = behind;
+        }
+    }
+
+    /// The bytes, header included. Those of a drained segment have no checksums before [`Segment::sum`].
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

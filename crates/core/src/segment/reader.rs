@@ -7,11 +7,9 @@ use uuid::Uuid;
 
 use crate::key::TaskKey;
 use crate::loss::{Cause, Loss};
-use crate::record::{
-    Callsite, Detail, End, Kind, Outcome, Record, Source, Task, level_code, level_from_code, merge_context,
-};
+use crate::record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task, level_from_code, merge_context};
 use crate::segment::cursor::Cursor;
-use crate::segment::{FRAME_HEAD, MAGIC, Stats, VERSION, checksum, frame};
+use crate::segment::{FRAME_HEAD, MAGIC, NO_SUMS, Stats, VERSION, checksum, frame};
 use crate::value::{Fields, cut_text, read_fields, read_links};
 
 /// A segment whose dictionary has been read and whose records can be visited.
@@ -20,8 +18,17 @@ pub struct Decoded<'a> {
     source: Source,
     callsites: Vec<Callsite<'a>>,
     tasks: Vec<Task<'a>>,
-    records: Vec<&'a [u8]>,
+    records: Vec<Place<'a>>,
     tail: Tail,
+}
+
+/// Where a record stands.
+#[derive(Clone, Copy, Debug)]
+enum Place<'a> {
+    /// In a frame of its own.
+    Frame(&'a [u8]),
+    /// In the description of the task that it begins.
+    Begin { task: usize },
 }
 
 /// How a segment ends.
@@ -61,12 +68,12 @@ impl<'a> Decoded<'a> {
     /// Reads a segment. Frames of unknown type are passed over; reading stops at the first frame that is damaged.
     pub fn read(bytes: &'a [u8]) -> Result<Self, SegmentError> {
         let mut cursor = Cursor::new(bytes);
-        let source = read_header(&mut cursor)?;
+        let (source, summed) = read_header(&mut cursor)?;
         let mut decoded = Self { source, callsites: vec![], tasks: vec![], records: vec![], tail: Tail::Whole };
         let mut strings = Strings::default();
         while !cursor.is_empty() {
             let at = bytes.len() - cursor.rest().len();
-            let understood = read_frame(&mut cursor).and_then(|payload| decoded.take_in(payload, &mut strings));
+            let understood = read_frame(&mut cursor, summed).and_then(|payload| decoded.take_in(payload, &mut strings));
             if understood.is_none() {
                 decoded.tail = Tail::Torn { at };
                 break;
@@ -97,17 +104,20 @@ impl<'a> Decoded<'a> {
 
     /// The records in the order they were written.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.records.iter().filter_map(|payload| self.record(payload))
+        self.records.iter().filter_map(|place| match place {
+            Place::Frame(payload) => self.record(payload),
+            Place::Begin { task } => self.begin(*task),
+        })
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        for (record, payload) in self.records().zip(&self.records) {
+        for (record, place) in self.records().zip(&self.records) {
             if record.kind != Kind::Loss {
                 stats.add_record(record.ts_ns);
             }
-            if record.kind == Kind::Event {
-                stats.event_bytes[usize::from(level_code(record.level))] += payload.len() + FRAME_HEAD;
+            if let (Kind::Event, Place::Frame(payload)) = (record.kind, place) {
+                stats.add_event_bytes(record.level, payload.len() + FRAME_HEAD);
             }
         }
         stats
@@ -121,9 +131,14 @@ impl<'a> Decoded<'a> {
             frame::CALLSITE => self.callsites.push(read_callsite(&mut cursor, strings)?),
             frame::TASK => {
                 let task = self.read_task(&mut cursor)?;
+                if payload.get(1)? & frame::BEGINS != 0 {
+                    self.records.push(Place::Begin { task: self.tasks.len() });
+                }
                 self.tasks.push(task);
             }
-            frame::EVENT | frame::BEGIN | frame::END | frame::LOSS => self.records.push(payload),
+            frame::EVENT | frame::BEGIN | frame::END | frame::LOSS => {
+                self.records.push(Place::Frame(payload));
+            }
             _ => {}
         }
         Some(())
@@ -132,7 +147,8 @@ impl<'a> Decoded<'a> {
     fn read_task(&self, cursor: &mut Cursor<'a>) -> Option<Task<'a>> {
         let flags = cursor.u8()?;
         let started_ns = cursor.i64()?;
-        let callsite = self.callsites.get(usize::try_from(cursor.varint()?).ok()?)?;
+        let callsite_at = usize::try_from(cursor.varint()?).ok()?;
+        let callsite = self.callsites.get(callsite_at)?;
         let (key, parent) = match flags & frame::ORIGIN_MASK {
             frame::ORIGIN_ROOT => (TaskKey::root(Uuid::from_bytes(cursor.array()?)), None),
             frame::ORIGIN_CHILD => {
@@ -151,11 +167,29 @@ impl<'a> Decoded<'a> {
             key,
             key_text,
             name: callsite.name,
+            callsite: callsite_at,
             started_ns,
             foreign_parent,
             own,
             context,
             json: OnceLock::new(),
+        })
+    }
+
+    fn begin(&self, task: usize) -> Option<Record<'_>> {
+        let task = self.tasks.get(task)?;
+        let callsite = self.callsites.get(task.callsite)?;
+        Some(Record {
+            ts_ns: task.started_ns,
+            level: callsite.level,
+            kind: Kind::Begin,
+            seq: 0,
+            callsite: Some(callsite),
+            task: Some(task),
+            source: &self.source,
+            message: Cow::Borrowed(task.name),
+            fields: Fields::EMPTY,
+            detail: Detail::None,
         })
     }
 
@@ -179,7 +213,8 @@ impl<'a> Decoded<'a> {
         };
         let message = match &detail {
             Detail::Loss(loss) => Cow::Owned(loss.to_string()),
-            _ => read_message(&mut cursor, flags)?,
+            _ if flags & frame::HAS_MESSAGE != 0 => read_message(&mut cursor, flags)?,
+            detail => default_message(kind, detail, callsite),
         };
         let names = callsite.map_or(&[][..], |callsite| &callsite.fields);
         let fields = Fields::Encoded { names, body: cursor.rest() };
@@ -208,16 +243,17 @@ fn nth<T>(items: &[T], reference: u64) -> Option<Option<&T>> {
     }
 }
 
-fn read_header(cursor: &mut Cursor<'_>) -> Result<Source, SegmentError> {
+fn read_header(cursor: &mut Cursor<'_>) -> Result<(Source, bool), SegmentError> {
     let magic: [u8; 4] = cursor.array().ok_or(SegmentError::Magic)?;
     if magic != MAGIC {
         return Err(SegmentError::Magic);
     }
-    let [version, ..]: [u8; 4] = cursor.array().ok_or(SegmentError::Header)?;
+    let [version, flags, ..]: [u8; 4] = cursor.array().ok_or(SegmentError::Header)?;
     if version == 0 || version > VERSION {
         return Err(SegmentError::Version(version));
     }
-    read_frame(cursor).and_then(read_source).ok_or(SegmentError::Header)
+    let source = read_frame(cursor, true).and_then(read_source).ok_or(SegmentError::Header)?;
+    Ok((source, flags & NO_SUMS == 0))
 }
 
 fn read_source(payload: &[u8]) -> Option<Source> {
@@ -232,12 +268,12 @@ fn read_source(payload: &[u8]) -> Option<Source> {
     })
 }
 
-/// The payload of the next frame, if it is whole and matches its checksum.
-fn read_frame<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+/// The payload of the next frame, if it is whole and, where frames are `summed`, matches its checksum.
+fn read_frame<'a>(cursor: &mut Cursor<'a>, summed: bool) -> Option<&'a [u8]> {
     let len = cursor.u32()?;
     let sum = cursor.u32()?;
     let payload = cursor.take(usize::try_from(len).ok()?)?;
-    (!payload.is_empty() && checksum(payload) == sum).then_some(payload)
+    (!payload.is_empty() && (!summed || checksum(payload) == sum)).then_some(payload)
 }
 
 fn read_callsite<'a>(cursor: &mut Cursor<'a>, strings: &Strings<'a>) -> Option<Callsite<'a>> {
@@ -271,11 +307,20 @@ pub(super) fn read_loss(cursor: &mut Cursor<'_>) -> Option<Loss> {
 }
 
 fn read_message<'a>(cursor: &mut Cursor<'a>, flags: u8) -> Option<Cow<'a, str>> {
-    if flags & frame::HAS_MESSAGE == 0 {
-        return Some(Cow::Borrowed(""));
-    }
     let text = cursor.text()?;
     if flags & frame::MESSAGE_CUT == 0 { Some(Cow::Borrowed(text)) } else { Some(cut_text(text, cursor.varint()?)) }
+}
+
+/// The text of a begin or an end that brought none: the name of its task.
+fn default_message<'a>(kind: Kind, detail: &Detail<'_>, callsite: Option<&'a Callsite<'a>>) -> Cow<'a, str> {
+    let name = callsite.map_or("", |callsite| callsite.name);
+    match (kind, detail) {
+        (Kind::Begin, _) => Cow::Borrowed(name),
+        (_, Detail::End(end)) if end.quiet => Cow::Borrowed(""),
+        (_, Detail::End(end)) if end.outcome == Outcome::Failed => Cow::Owned(format!("FAILED {name}")),
+        (_, Detail::End(_)) => Cow::Borrowed(name),
+        _ => Cow::Borrowed(""),
+    }
 }
 
 impl<'a> Strings<'a> {

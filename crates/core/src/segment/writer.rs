@@ -12,8 +12,8 @@ use crate::loss::Loss;
 use crate::record::{Detail, Kind, Outcome, Record, Source, level_code};
 use crate::segment::cursor::put_varint;
 use crate::segment::hash::NumberMap;
-use crate::segment::{FRAME_HEAD, MAGIC, Segment, Stats, VERSION, checksum, frame};
-use crate::value::{BodyWriter, Name, PANICKED, put_formatted, put_links, put_text};
+use crate::segment::{FRAME_HEAD, MAGIC, NO_SUMS, Segment, Stats, VERSION, checksum, frame};
+use crate::value::{BodyWriter, MAX_TEXT_BYTES, Name, PANICKED, put_formatted, put_links, put_text};
 
 /// Position of a callsite in a segment's dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct TaskDefinition<'a> {
     pub foreign_parent: Option<[u8; 8]>,
     /// Its own context, as a body whose indexes refer to the callsite's fields.
     pub context: &'a [u8],
+    /// Whether this is its begin record as well: number 0, at the time it began, with its name for a text.
+    pub begins: bool,
 }
 
 /// Where a task's key comes from.
@@ -128,6 +130,8 @@ pub struct Message {
 pub struct SegmentWriter {
     bytes: Vec<u8>,
     header: Vec<u8>,
+    /// Whether frames are summed as they are written.
+    sums: bool,
     stats: Stats,
     strings: NumberMap<u32>,
     callsites: NumberMap<CallsiteRef>,
@@ -137,8 +141,9 @@ pub struct SegmentWriter {
     task_count: u32,
 }
 
-/// Largest fixed part of a record frame: type, level, time, three varints.
-const MAX_HEAD: usize = 48;
+/// Largest fixed part of a record frame: type, level, time, three varints; at an end also outcome, two varints and the
+/// number of errors.
+const MAX_HEAD: usize = 64;
 
 const NO_CALLSITE: (u64, CallsiteRef) = (0, CallsiteRef(0));
 const NO_TASK: (u64, KnownTask) = (0, KnownTask { task: TaskRef(0), parent: None, version: 0, epoch: 0 });
@@ -148,9 +153,20 @@ const NO_TASK: (u64, KnownTask) = (0, KnownTask { task: TaskRef(0), parent: None
 impl SegmentWriter {
     /// A writer of segments that come from `source`.
     pub fn new(source: &Source) -> Self {
+        Self::with_sums(source, true)
+    }
+
+    /// A writer for segments that stay in this process's memory: summing a frame right after it was written stalls the
+    /// processor, and there is nothing to be found out. [`Segment::sum`] fills the checksums in when one leaves.
+    pub(crate) fn for_memory(source: &Source) -> Self {
+        Self::with_sums(source, false)
+    }
+
+    fn with_sums(source: &Source, sums: bool) -> Self {
         Self {
             bytes: Vec::new(),
-            header: header(source),
+            header: header(source, if sums { 0 } else { NO_SUMS }),
+            sums,
             stats: Stats::default(),
             strings: NumberMap::default(),
             callsites: NumberMap::default(),
@@ -262,6 +278,9 @@ impl SegmentWriter {
     pub fn define_task(&mut self, serial: u64, version: u64, epoch: u64, definition: &TaskDefinition<'_>) -> TaskRef {
         let parent = if let TaskOrigin::Child { parent, .. } = definition.origin { Some(parent) } else { None };
         self.frame(|out| put_task(out, definition));
+        if definition.begins {
+            self.stats.add_record(definition.started_ns);
+        }
         let known = KnownTask { task: TaskRef(self.task_count), parent, version, epoch };
         self.task_count += 1;
         self.tasks.insert(serial, known);
@@ -273,24 +292,28 @@ impl SegmentWriter {
     #[inline]
     pub fn event(&mut self, head: &RecordHead, message: &Message, fields: &[u8]) {
         let before = self.bytes.len();
-        self.record(frame::EVENT, head, &[], message, fields);
+        self.record(head, &Fixed::new(frame::EVENT, head, message.flags()), &[], message, fields);
         self.stats.add_event_bytes(head.level, self.bytes.len() - before);
     }
 
-    /// Writes a task's begin.
+    /// Writes a task's begin. Without a message its text is the task's name.
     pub fn begin(&mut self, head: &RecordHead, message: &Message, fields: &[u8]) {
-        self.record(frame::BEGIN, head, &[], message, fields);
+        self.record(head, &Fixed::new(frame::BEGIN, head, message.flags()), &[], message, fields);
     }
 
-    /// Writes a task's end.
+    /// Writes a task's end. Without a message its text is the task's name, behind `FAILED ` when it failed.
     pub fn end(&mut self, head: &RecordHead, end: &EndHead<'_>, message: &Message, fields: &[u8]) {
-        let mut extra = Vec::with_capacity(24);
-        extra.push(end.outcome as u8);
-        put_varint(&mut extra, end.duration_ns);
-        put_varint(&mut extra, end.busy_ns);
-        put_links(&mut extra, end.error.iter());
-        let kind = if end.quiet { frame::END | QUIET_END } else { frame::END };
-        self.record(kind, head, &extra, message, fields);
+        let mut fixed = Fixed::new(frame::END, head, message.flags() | if end.quiet { frame::QUIET } else { 0 });
+        fixed.byte(end.outcome as u8);
+        fixed.varint(end.duration_ns);
+        fixed.varint(end.busy_ns);
+        if end.error.is_empty() {
+            fixed.byte(0);
+            return self.record(head, &fixed, &[], message, fields);
+        }
+        let mut error = Vec::new();
+        put_links(&mut error, end.error.iter());
+        self.record(head, &fixed, &error, message, fields);
     }
 
     /// Writes a statement of loss; `task` when all of it was lost in one task.
@@ -367,25 +390,34 @@ impl SegmentWriter {
             own_context: true,
             foreign_parent: task.foreign_parent,
             context: context.bytes(),
+            begins: false,
         };
         self.define_task(serial, 0, 0, &definition)
     }
 
     #[inline]
-    fn record(&mut self, kind: u8, head: &RecordHead, extra: &[u8], message: &Message, fields: &[u8]) {
+    fn record(&mut self, head: &RecordHead, fixed: &Fixed, extra: &[u8], message: &Message, fields: &[u8]) {
         self.start_segment();
         self.stats.add_record(head.ts_ns);
-        let mut fixed = Fixed::new();
-        fixed.put_head(kind, head, message.flags());
         let payload_len = fixed.len + extra.len() + message.bytes.len() + fields.len();
         let start = self.bytes.len();
         self.bytes.reserve(FRAME_HEAD + payload_len);
-        self.bytes.extend_from_slice(&(payload_len as u64).to_le_bytes());
+        self.bytes.extend_from_slice(&[0; FRAME_HEAD]);
         self.bytes.extend_from_slice(fixed.bytes());
         self.bytes.extend_from_slice(extra);
         self.bytes.extend_from_slice(&message.bytes);
         self.bytes.extend_from_slice(fields);
-        seal_frame(&mut self.bytes, start);
+        self.seal_frame(start);
+    }
+
+    /// Fills in the length and checksum of the frame that starts at `start` and ends with the bytes.
+    #[inline]
+    fn seal_frame(&mut self, start: usize) {
+        if self.sums {
+            return seal_frame(&mut self.bytes, start);
+        }
+        let payload_len = self.bytes.len() - start - FRAME_HEAD;
+        self.bytes[start..start + 4].copy_from_slice(&(payload_len as u32).to_le_bytes());
     }
 
     fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
@@ -393,7 +425,7 @@ impl SegmentWriter {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; FRAME_HEAD]);
         write(&mut self.bytes);
-        seal_frame(&mut self.bytes, start);
+        self.seal_frame(start);
     }
 
     #[inline]
@@ -429,7 +461,11 @@ impl Message {
 
     /// Sets the text.
     pub fn set(&mut self, text: &str) {
-        self.format(format_args!("{text}"));
+        if text.len() > MAX_TEXT_BYTES {
+            return self.format(format_args!("{text}"));
+        }
+        self.clear();
+        put_text(&mut self.bytes, text);
     }
 
     /// Formats the text. That is foreign code: where it panics, the text says so instead.
@@ -474,9 +510,6 @@ impl Message {
 
 // === the fixed part of a record frame ===
 
-/// Set beside [`frame::END`] on its way into the flags of the second byte.
-const QUIET_END: u8 = 0x80;
-
 /// The fixed part, built on the stack so that the buffer grows once per record.
 struct Fixed {
     bytes: [u8; MAX_HEAD],
@@ -485,20 +518,21 @@ struct Fixed {
 
 impl Fixed {
     #[inline]
-    fn new() -> Self {
-        Self { bytes: [0; MAX_HEAD], len: 0 }
+    fn new(kind: u8, head: &RecordHead, flags: u8) -> Self {
+        let mut fixed = Self { bytes: [0; MAX_HEAD], len: 10 };
+        fixed.bytes[0] = kind;
+        fixed.bytes[1] = level_code(head.level) | flags;
+        fixed.bytes[2..10].copy_from_slice(&head.ts_ns.to_le_bytes());
+        fixed.varint(head.callsite.map_or(0, |callsite| u64::from(callsite.0) + 1));
+        fixed.varint(head.task.map_or(0, |task| u64::from(task.0) + 1));
+        fixed.varint(head.seq);
+        fixed
     }
 
     #[inline]
-    fn put_head(&mut self, kind: u8, head: &RecordHead, flags: u8) {
-        let quiet = if kind & QUIET_END == 0 { 0 } else { frame::QUIET };
-        self.bytes[0] = kind & !QUIET_END;
-        self.bytes[1] = level_code(head.level) | flags | quiet;
-        self.bytes[2..10].copy_from_slice(&head.ts_ns.to_le_bytes());
-        self.len = 10;
-        self.varint(head.callsite.map_or(0, |callsite| u64::from(callsite.0) + 1));
-        self.varint(head.task.map_or(0, |task| u64::from(task.0) + 1));
-        self.varint(head.seq);
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
     }
 
     #[inline]
@@ -520,7 +554,7 @@ impl Fixed {
 
 // === helpers ===
 
-/// Fills in the length and checksum of the frame that starts at `start` and ends with the bytes.
+/// Fills in the length and checksum of a frame that is whole.
 #[inline]
 fn seal_frame(bytes: &mut [u8], start: usize) {
     let (head, payload) = bytes[start..].split_at_mut(FRAME_HEAD);
@@ -530,8 +564,7 @@ fn seal_frame(bytes: &mut [u8], start: usize) {
 
 /// A whole frame that states a loss.
 pub(crate) fn loss_frame(head: &RecordHead, loss: &Loss) -> Vec<u8> {
-    let mut fixed = Fixed::new();
-    fixed.put_head(frame::LOSS, head, 0);
+    let fixed = Fixed::new(frame::LOSS, head, 0);
     let mut bytes = vec![0; FRAME_HEAD];
     bytes.extend_from_slice(fixed.bytes());
     bytes.push(loss.cause as u8);
@@ -551,7 +584,8 @@ fn put_task(out: &mut Vec<u8>, definition: &TaskDefinition<'_>) {
     };
     let own = if definition.own_context { frame::OWN_CONTEXT } else { 0 };
     let foreign = if definition.foreign_parent.is_some() { frame::FOREIGN_PARENT } else { 0 };
-    out.extend_from_slice(&[frame::TASK, origin | own | foreign]);
+    let begins = if definition.begins { frame::BEGINS } else { 0 };
+    out.extend_from_slice(&[frame::TASK, origin | own | foreign | begins]);
     out.extend_from_slice(&definition.started_ns.to_le_bytes());
     put_varint(out, u64::from(definition.callsite.0));
     match definition.origin {
@@ -568,7 +602,7 @@ fn put_task(out: &mut Vec<u8>, definition: &TaskDefinition<'_>) {
     out.extend_from_slice(definition.context);
 }
 
-fn header(source: &Source) -> Vec<u8> {
+fn header(source: &Source, flags: u8) -> Vec<u8> {
     let mut payload = Vec::new();
     payload.extend_from_slice(&source.pid.to_le_bytes());
     payload.extend_from_slice(&source.started_us.to_le_bytes());
@@ -577,7 +611,7 @@ fn header(source: &Source) -> Vec<u8> {
     }
     let mut bytes = Vec::with_capacity(16 + payload.len());
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
+    bytes.extend_from_slice(&[VERSION, flags, 0, 0]);
     bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&checksum(&payload).to_le_bytes());
     bytes.extend_from_slice(&payload);

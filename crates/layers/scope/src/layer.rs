@@ -111,7 +111,7 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        self.tracker.on_new_span(attrs, id, &ctx);
+        self.tracker.on_new_span(attrs, id, &ctx, |_, _, _| ());
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
@@ -128,5 +128,9 @@ where
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         self.tracker.on_exit(id);
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        self.tracker.on_close(&id, &ctx);
     }
 }

@@ -10,6 +10,7 @@ use spanlake_core::value::BodyWriter;
 use tracing_core::Event;
 
 use crate::task::Task;
+use crate::tracker::Slot;
 use crate::visit::LogPlace;
 
 /// This thread's part of spanlake.
@@ -18,17 +19,25 @@ pub(crate) struct Local {
     pub(crate) entered: Vec<Entered>,
     pub(crate) scratch: Scratch,
     pub(crate) anchor: Anchor,
+    /// The span made or left last on this thread, which is most often the next one to be entered or closed.
+    recent: Option<Recent>,
     shards: Vec<(usize, Shard)>,
     stamps: [Stamp; STAMPS],
     next_stamp: usize,
     serials: std::ops::Range<u64>,
 }
 
+struct Recent {
+    registry: usize,
+    span: u64,
+    slot: Slot,
+}
+
 /// A span that this thread is in.
 pub(crate) struct Entered {
     pub(crate) registry: usize,
     pub(crate) span: u64,
-    pub(crate) task: Task,
+    pub(crate) slot: Slot,
     pub(crate) at_ns: u64,
     /// Whether the thread was unwinding already, so that this span is not the one that panicked.
     pub(crate) panicking: bool,
@@ -88,13 +97,26 @@ impl Local {
     /// The innermost task that this thread entered under `registry`.
     #[inline]
     pub(crate) fn current(&self, registry: usize) -> Option<&Task> {
-        self.entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.task)
+        self.entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.slot.task)
     }
 
     /// Leaves a span: the innermost entry of it, wherever it stands.
     pub(crate) fn leave(&mut self, registry: usize, span: u64) -> Option<Entered> {
         let at = self.entered.iter().rposition(|entered| entered.span == span && entered.registry == registry)?;
         Some(self.entered.remove(at))
+    }
+
+    pub(crate) fn set_recent(&mut self, registry: usize, span: u64, slot: Slot) {
+        self.recent = Some(Recent { registry, span, slot });
+    }
+
+    /// What the span's extensions hold, if it is the one made or left last. Span ids are reused, but not before the
+    /// task of the span that had it is closed.
+    #[inline]
+    pub(crate) fn take_recent(&mut self, registry: usize, span: u64) -> Option<Slot> {
+        let same =
+            |recent: &mut Recent| recent.span == span && recent.registry == registry && !recent.slot.task.is_closed();
+        self.recent.take_if(same).map(|recent| recent.slot)
     }
 
     /// A number that no other task of this process gets.

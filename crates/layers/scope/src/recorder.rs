@@ -13,7 +13,7 @@ use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::local::{self, Local};
+use crate::local::{self, Local, Scratch};
 use crate::rules::Rules;
 use crate::task::Task;
 use crate::tracker::{Tracker, task_of_span};
@@ -70,10 +70,13 @@ impl Recorder {
         if level > self.level {
             return;
         }
-        match self.tracker.on_new_span(attrs, id, ctx) {
-            Some(slot) if !slot.shared => self.begin(&slot.task, level),
-            Some(_) => {}
-            None => self.lose_inside(level),
+        let recorded = self.tracker.on_new_span(attrs, id, ctx, |slot, local, fresh| {
+            if !slot.shared {
+                self.begin(local, &slot.task, level, fresh);
+            }
+        });
+        if !recorded {
+            self.lose_inside(level);
         }
     }
 
@@ -121,7 +124,7 @@ impl Recorder {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        if let Some(slot) = self.tracker.slot(id, ctx).filter(|slot| !slot.shared) {
+        if let Some(slot) = self.tracker.on_close(id, ctx).filter(|slot| !slot.shared) {
             self.end(&slot.task);
         }
     }
@@ -136,7 +139,8 @@ impl Recorder {
         scratch.visit(event, is_log);
 
         let registry = self.tracker.registry();
-        let contextual = || entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.task);
+        let contextual =
+            || entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.slot.task);
         let task = explicit.as_ref().or_else(|| if event.is_contextual() { contextual() } else { None });
         let seq = stamp.or_else(|| task.map(Task::next_seq)).unwrap_or(0);
         let ts_ns = anchor.utc_ns(self.tracker.clock.monotonic_ns());
@@ -157,31 +161,33 @@ impl Recorder {
         }
     }
 
-    fn begin(&self, task: &Task, level: Level) {
-        let Ok(_inside) = guest::enter(Place::Recording) else {
-            return self.lose_inside(level);
-        };
-        local::with_any(|local| {
-            let (shard, scratch, ..) = local.parts(&self.buffer);
-            scratch.message.set(task.message());
-            let ts_ns = task.started_ns();
-            let seq = task.begin_seq();
-            let need = FRAME_BYTES + scratch.message.len();
-            let kept = shard.offer(&Offer { level, ts_ns, need, admission: Admission::Begin }, |writer, _| {
-                let described = task.describe(writer);
-                let callsite = Some(visit::describe_callsite(task.metadata(), writer));
-                let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
-                writer.begin(&head, &scratch.message, &[]);
-            });
-            if kept {
-                task.set_begin_kept(self.tracker.number);
-            }
+    fn begin(&self, local: &mut Local, task: &Task, level: Level, fresh: bool) {
+        let (shard, scratch, ..) = local.parts(&self.buffer);
+        let ts_ns = task.started_ns();
+        let seq = task.begin_seq();
+        let message = task.message();
+        let Scratch { message: scratch, body, .. } = scratch;
+        // When this layer has just made the task, its context is still where it was put together.
+        let context = if fresh { Some(body.bytes()) } else { None };
+        let need = FRAME_BYTES + message.map_or(0, str::len) + body.bytes().len();
+        let kept = shard.offer(&Offer { level, ts_ns, need, admission: Admission::Begin }, |writer, _| {
+            let Some(message) = message else {
+                return task.describe_with_begin(writer, context);
+            };
+            scratch.set(message);
+            let described = task.describe(writer);
+            let callsite = Some(visit::describe_callsite(task.metadata(), writer));
+            let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
+            writer.begin(&head, scratch, &[]);
         });
+        if kept {
+            task.set_begin_kept(self.tracker.number);
+        }
     }
 
     fn end(&self, task: &Task) {
         let now_ns = self.tracker.clock.monotonic_ns();
-        let ending = task.close(now_ns);
+        let ending = task.ending(now_ns);
         let level = ending.level;
         if level > self.level {
             return;
@@ -192,7 +198,8 @@ impl Recorder {
         };
         local::with_any(|local| {
             let (shard, scratch, anchor, _) = local.parts(&self.buffer);
-            scratch.message.set(&ending.message);
+            scratch.message.clear();
+            ending.message.iter().for_each(|message| scratch.message.set(message));
             let ts_ns = anchor.utc_ns(now_ns);
             let seq = task.end_seq();
             let error_len: usize = ending.error.iter().map(|link| link.len() + 2).sum();

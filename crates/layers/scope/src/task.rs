@@ -1,7 +1,8 @@
 //! The live task behind a span.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+use smallvec::SmallVec;
 use spanlake_core::key::MAX_DEPTH;
 use spanlake_core::segment::{SegmentWriter, TaskDefinition, TaskOrigin, TaskRef};
 use spanlake_core::sync::{Arc, Mutex, lock};
@@ -16,6 +17,9 @@ use crate::visit;
 
 /// Counts changes of any task's context, so that a recorder sees with one load that none has changed.
 static EPOCH: AtomicU64 = AtomicU64::new(1);
+
+/// A context up to this size, such as two or three short values, is kept without an allocation of its own.
+const INLINE_CONTEXT: usize = 32;
 
 /// Longest name that [`Task::bind`] takes, in bytes.
 pub const MAX_BOUND_NAME: usize = 1024;
@@ -36,17 +40,16 @@ struct Inner {
     started_monotonic_ns: u64,
     own_context: bool,
     seq: AtomicU64,
-    children: AtomicU32,
+    children: AtomicU64,
     busy_ns: AtomicU64,
-    /// Sequence numbers of begin and end plus one, given by the first layer that records them.
-    begin_seq: AtomicU64,
+    /// The number of its end plus one, given by the first layer that records it.
     end_seq: AtomicU64,
     /// Bit by bit, the recorders that kept the begin.
     begin_kept: AtomicU64,
-    context: Mutex<Vec<u8>>,
+    context: Mutex<SmallVec<[u8; INLINE_CONTEXT]>>,
     context_version: AtomicU64,
     mark: AtomicU8,
-    words: Mutex<Words>,
+    words: Mutex<Option<Box<Words>>>,
     closed: AtomicBool,
 }
 
@@ -55,7 +58,7 @@ struct Inner {
 enum Origin {
     Root { root: Uuid, foreign_parent: Option<[u8; 8]> },
     Child { parent: Task, number: u32 },
-    Continued(TaskKey),
+    Continued(Box<TaskKey>),
 }
 
 /// What is known of the end before it comes.
@@ -70,11 +73,19 @@ struct Words {
 pub(crate) struct Ending {
     pub(crate) outcome: Outcome,
     pub(crate) level: Level,
-    pub(crate) message: String,
+    /// The text, when it is not just what its name gives.
+    pub(crate) message: Option<String>,
     pub(crate) quiet: bool,
     pub(crate) error: Vec<String>,
     pub(crate) duration_ns: u64,
     pub(crate) busy_ns: u64,
+}
+
+/// The parts of a description that differ from case to case.
+struct Description<'a> {
+    origin: TaskOrigin<'a>,
+    context: &'a [u8],
+    begins: bool,
 }
 
 /// What a new task is made from.
@@ -127,7 +138,7 @@ impl Task {
     pub fn key(&self) -> TaskKey {
         match &self.0.origin {
             Origin::Root { root, .. } => TaskKey::root(*root),
-            Origin::Continued(key) => key.clone(),
+            Origin::Continued(key) => (**key).clone(),
             // A task that exists was not too deep.
             Origin::Child { parent, number } => parent.key().child(*number).unwrap_or_else(|| parent.key()),
         }
@@ -153,7 +164,7 @@ impl Task {
 
     /// Says that it succeeds, and with which words. An empty text leaves its end out of text renderings.
     pub fn success(&self, message: impl Into<String>) {
-        lock(&self.0.words).success = Some(message.into());
+        lock(&self.0.words).get_or_insert_default().success = Some(message.into());
         self.mark(SUCCEEDED);
     }
 
@@ -178,7 +189,7 @@ impl Task {
     pub(crate) fn new(new: NewTask<'_>) -> Option<Self> {
         let origin = match new.above {
             NewTaskAbove::Nothing => Origin::Root { root: Uuid::new_v4(), foreign_parent: None },
-            NewTaskAbove::Elsewhere(Carrier::Task(key)) => Origin::Continued(key),
+            NewTaskAbove::Elsewhere(Carrier::Task(key)) => Origin::Continued(Box::new(key)),
             NewTaskAbove::Elsewhere(Carrier::Trace { trace_id, parent_id }) => {
                 Origin::Root { root: Uuid::from_bytes(trace_id), foreign_parent: Some(parent_id) }
             }
@@ -199,12 +210,11 @@ impl Task {
             started_monotonic_ns: new.started_monotonic_ns,
             own_context: new.own_context,
             seq: AtomicU64::new(0),
-            children: AtomicU32::new(0),
+            children: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
-            begin_seq: AtomicU64::new(0),
             end_seq: AtomicU64::new(0),
             begin_kept: AtomicU64::new(0),
-            context: Mutex::new(new.context.to_vec()),
+            context: Mutex::new(SmallVec::from_slice(new.context)),
             context_version: AtomicU64::new(0),
             mark: AtomicU8::new(UNMARKED),
             words: Mutex::default(),
@@ -220,9 +230,13 @@ impl Task {
         self.0.started_ns
     }
 
-    /// The text of its begin: its `message` field, else its name.
-    pub(crate) fn message(&self) -> &str {
-        self.0.message.as_deref().unwrap_or(self.0.metadata.name())
+    /// The text of its begin, when it is not just its name.
+    pub(crate) fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    pub(crate) fn is_deepest(&self) -> bool {
+        self.0.depth >= MAX_DEPTH
     }
 
     /// The number of its next record.
@@ -231,30 +245,30 @@ impl Task {
         self.0.seq.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The number of its begin, the same for every layer that records it.
+    /// The number of its begin, the same for every layer that records it. The span is being made: nobody else can
+    /// number anything yet, so plain stores are enough.
     pub(crate) fn begin_seq(&self) -> u64 {
-        self.shared_seq(&self.0.begin_seq)
+        self.0.seq.store(1, Ordering::Relaxed);
+        0
     }
 
-    /// The number of its end, the same for every layer that records it.
+    /// The number of its end, the same for every layer that records it. The layers of a stack are called one after the
+    /// other when a span closes.
     pub(crate) fn end_seq(&self) -> u64 {
-        self.shared_seq(&self.0.end_seq)
-    }
-
-    /// The layers of a stack are called one after the other for the same span, so plain loads and stores are enough.
-    fn shared_seq(&self, shared: &AtomicU64) -> u64 {
-        match shared.load(Ordering::Relaxed) {
+        match self.0.end_seq.load(Ordering::Relaxed) {
             0 => {
                 let seq = self.next_seq();
-                shared.store(seq + 1, Ordering::Relaxed);
+                self.0.end_seq.store(seq + 1, Ordering::Relaxed);
                 seq
             }
             given => given - 1,
         }
     }
 
+    /// Remembers that a recorder kept the begin; the span is being made.
     pub(crate) fn set_begin_kept(&self, recorder: u32) {
-        self.0.begin_kept.fetch_or(1 << (recorder % 64), Ordering::Relaxed);
+        let kept = self.0.begin_kept.load(Ordering::Relaxed);
+        self.0.begin_kept.store(kept | 1 << (recorder % 64), Ordering::Relaxed);
     }
 
     pub(crate) fn begin_kept(&self, recorder: u32) -> bool {
@@ -266,8 +280,9 @@ impl Task {
     }
 
     pub(crate) fn fail_with(&self, error: Vec<String>) {
+        let mut words = lock(&self.0.words);
         if self.mark(FAILED) != FAILED {
-            lock(&self.0.words).error = error;
+            words.get_or_insert_default().error = error;
         }
     }
 
@@ -275,35 +290,46 @@ impl Task {
     pub(crate) fn merge_context(&self, body: &[u8]) {
         let names: Vec<&'static str> = self.0.metadata.fields().iter().map(|field| field.name()).collect();
         let mut context = lock(&self.0.context);
-        *context = visit::merged_body(&names, &context, body);
+        *context = SmallVec::from_vec(visit::merged_body(&names, &context, body));
         self.0.context_version.fetch_add(1, Ordering::Relaxed);
         EPOCH.fetch_add(1, Ordering::Release);
     }
 
-    /// Says that nothing more comes, and how it ended; the first caller's time counts.
-    pub(crate) fn close(&self, monotonic_ns: u64) -> Ending {
-        self.0.closed.store(true, Ordering::Relaxed);
-        let mark = self.0.mark.load(Ordering::Relaxed);
-        let words = lock(&self.0.words);
-        let outcome = match mark {
-            FAILED => Outcome::Failed,
-            CANCELLED => Outcome::Cancelled,
-            _ => Outcome::Succeeded,
-        };
-        let (level, message) = match outcome {
-            Outcome::Failed => (Level::ERROR, format!("FAILED {}", self.message())),
-            Outcome::Cancelled => (Level::WARN, self.message().to_owned()),
-            _ => (*self.0.metadata.level(), words.success.clone().unwrap_or_else(|| self.message().to_owned())),
-        };
-        Ending {
-            outcome,
-            level,
-            quiet: message.is_empty(),
-            message,
-            error: if outcome == Outcome::Failed { words.error.clone() } else { Vec::new() },
+    /// Says that nothing more comes of its span, whose id may name another one from now on.
+    pub(crate) fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+
+    /// How it ended, at this time.
+    pub(crate) fn ending(&self, monotonic_ns: u64) -> Ending {
+        let mut ending = Ending {
+            outcome: Outcome::Succeeded,
+            level: *self.0.metadata.level(),
+            message: self.0.message.as_deref().map(str::to_owned),
+            quiet: false,
+            error: Vec::new(),
             duration_ns: monotonic_ns.saturating_sub(self.0.started_monotonic_ns),
             busy_ns: self.0.busy_ns.load(Ordering::Relaxed),
+        };
+        match self.0.mark.load(Ordering::Acquire) {
+            UNMARKED => {}
+            SUCCEEDED => {
+                ending.message = lock(&self.0.words).as_ref().and_then(|words| words.success.clone());
+                ending.quiet = ending.message.as_ref().is_some_and(String::is_empty);
+            }
+            CANCELLED => (ending.outcome, ending.level) = (Outcome::Cancelled, Level::WARN),
+            _ => {
+                (ending.outcome, ending.level) = (Outcome::Failed, Level::ERROR);
+                ending.message = ending.message.map(|message| format!("FAILED {message}"));
+                ending.error = lock(&self.0.words).as_ref().map(|words| words.error.clone()).unwrap_or_default();
+            }
         }
+        ending
     }
 
     /// Its place in the dictionary of the segment that is being written, describing it as needed.
@@ -316,15 +342,21 @@ impl Task {
         }
     }
 
+    /// Describes it and writes its begin with that. `context` is its own, for a caller that still has it at hand.
+    pub(crate) fn describe_with_begin(&self, writer: &mut SegmentWriter, context: Option<&[u8]>) {
+        let (origin, _) = self.describe_origin(writer);
+        let epoch = EPOCH.load(Ordering::Acquire);
+        if let Some(context) = context {
+            self.define(writer, epoch, 0, &Description { origin, context, begins: true });
+            return;
+        }
+        let context = lock(&self.0.context);
+        let version = self.0.context_version.load(Ordering::Relaxed);
+        self.define(writer, epoch, version, &Description { origin, context: &context, begins: true });
+    }
+
     fn describe_anew(&self, writer: &mut SegmentWriter, epoch: u64) -> TaskRef {
-        let (origin, parent, foreign_parent) = match &self.0.origin {
-            Origin::Root { root, foreign_parent } => (TaskOrigin::Root(*root), None, *foreign_parent),
-            Origin::Continued(key) => (TaskOrigin::Continued(key), None, None),
-            Origin::Child { parent, number } => {
-                let parent = parent.describe(writer);
-                (TaskOrigin::Child { parent, number: *number }, Some(parent), None)
-            }
-        };
+        let (origin, parent) = self.describe_origin(writer);
         let context = lock(&self.0.context);
         let version = self.0.context_version.load(Ordering::Relaxed);
         if let Some(known) = writer.task(self.0.serial)
@@ -334,11 +366,30 @@ impl Task {
             writer.confirm_task(self.0.serial, epoch);
             return known.task;
         }
-        let callsite = visit::describe_callsite(self.0.metadata, writer);
-        let own_context = self.0.own_context;
-        let started_ns = self.0.started_ns;
-        let definition =
-            TaskDefinition { origin, callsite, started_ns, own_context, foreign_parent, context: &context };
+        self.define(writer, epoch, version, &Description { origin, context: &context, begins: false })
+    }
+
+    fn describe_origin(&self, writer: &mut SegmentWriter) -> (TaskOrigin<'_>, Option<TaskRef>) {
+        match &self.0.origin {
+            Origin::Root { root, .. } => (TaskOrigin::Root(*root), None),
+            Origin::Continued(key) => (TaskOrigin::Continued(key), None),
+            Origin::Child { parent, number } => {
+                let parent = parent.describe(writer);
+                (TaskOrigin::Child { parent, number: *number }, Some(parent))
+            }
+        }
+    }
+
+    fn define(&self, writer: &mut SegmentWriter, epoch: u64, version: u64, new: &Description<'_>) -> TaskRef {
+        let definition = TaskDefinition {
+            origin: new.origin,
+            callsite: visit::describe_callsite(self.0.metadata, writer),
+            started_ns: self.0.started_ns,
+            own_context: self.0.own_context,
+            foreign_parent: if let Origin::Root { foreign_parent, .. } = self.0.origin { foreign_parent } else { None },
+            context: new.context,
+            begins: new.begins,
+        };
         writer.define_task(self.0.serial, version, epoch, &definition)
     }
 
@@ -346,12 +397,13 @@ impl Task {
         if self.0.depth >= MAX_DEPTH {
             return None;
         }
-        let next = |children: u32| children.checked_add(1);
-        self.0.children.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().map(|before| before + 1)
+        // In 64 bits, so that a count beyond the largest child number cannot wrap to one that was given before.
+        let number = self.0.children.fetch_add(1, Ordering::Relaxed) + 1;
+        u32::try_from(number).ok()
     }
 
     /// Raises the mark and gives what it was.
     fn mark(&self, mark: u8) -> u8 {
-        self.0.mark.fetch_max(mark, Ordering::Relaxed)
+        self.0.mark.fetch_max(mark, Ordering::AcqRel)
     }
 }

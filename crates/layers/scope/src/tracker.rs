@@ -54,9 +54,13 @@ struct Stack {
 
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// Trackers alive in this process; a lone one need not ask whether another has made a task.
+static TRACKERS: AtomicU32 = AtomicU32::new(0);
+
 impl Tracker {
     pub(crate) fn new(rules: Rules, clock: Clock) -> Self {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        TRACKERS.fetch_add(1, Ordering::Relaxed);
         Self { number, clock, own_rules: Arc::new(rules), stack: OnceLock::new() }
     }
 
@@ -75,23 +79,38 @@ impl Tracker {
         self.stack.get().map_or(&self.own_rules, |stack| &stack.rules)
     }
 
-    /// The span's task, made now if no other layer has. `None` while spanlake itself is at work on this thread.
-    pub(crate) fn on_new_span<S>(&self, attrs: &Attributes<'_>, id: &Id, ctx: &Context<'_, S>) -> Option<Slot>
+    /// Calls `each` with the span's task, and whether it was made just now because no other layer had. `false` while spanlake itself is at work on
+    /// this thread: the span then gets no task.
+    pub(crate) fn on_new_span<S>(
+        &self,
+        attrs: &Attributes<'_>,
+        id: &Id,
+        ctx: &Context<'_, S>,
+        each: impl FnOnce(&Slot, &mut Local, bool),
+    ) -> bool
     where
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
-        let span = ctx.span(id)?;
-        if let Some(made) = task_of_span(&span) {
-            return Some(made);
-        }
-        let _inside = guest::enter(guest::Place::Recording).ok()?;
+        let Some(span) = ctx.span(id) else {
+            return true;
+        };
+        let made = if TRACKERS.load(Ordering::Relaxed) > 1 { task_of_span(&span) } else { None };
+        let Ok(_inside) = guest::enter(guest::Place::Recording) else {
+            return false;
+        };
         let explicit = attrs.parent().and_then(|parent| task_of_span(&ctx.span(parent)?)).map(|slot| slot.task);
-        let slot = local::with_any(|local| self.make(local, attrs, explicit))?;
-        let kept = slot.clone();
-        guarded(|| {
-            span.extensions_mut().replace(kept);
-        })?;
-        Some(slot)
+        local::with_any(|local| {
+            if let Some(made) = made {
+                return each(&made, local, false);
+            }
+            let Some(slot) = self.make(local, attrs, explicit) else {
+                return;
+            };
+            each(&slot, local, true);
+            local.set_recent(self.registry(), id.into_u64(), slot.clone());
+            guarded(|| span.extensions_mut().replace(slot));
+        });
+        true
     }
 
     pub(crate) fn on_record<S>(&self, id: &Id, values: &Record<'_>, ctx: &Context<'_, S>)
@@ -118,22 +137,50 @@ impl Tracker {
     where
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
-        if let Some(slot) = self.owned(id, ctx) {
-            let at_ns = self.clock.monotonic_ns();
-            let (registry, panicking) = (self.registry(), std::thread::panicking());
-            let entered = Entered { registry, span: id.into_u64(), task: slot.task, at_ns, panicking };
-            local::with(|local| local.entered.push(entered));
+        let (registry, span) = (self.registry(), id.into_u64());
+        let enter = |local: &mut Local, slot: Slot| {
+            if slot.owner == self.number {
+                let (at_ns, panicking) = (self.clock.monotonic_ns(), std::thread::panicking());
+                local.entered.push(Entered { registry, span, slot, at_ns, panicking });
+            }
+        };
+        let entered = local::with(|local| {
+            let recent = local.take_recent(registry, span);
+            recent.map(|slot| enter(local, slot)).is_some()
+        });
+        if entered == Some(false)
+            && let Some(slot) = self.slot(id, ctx)
+        {
+            local::with(|local| enter(local, slot));
         }
     }
 
     pub(crate) fn on_exit(&self, id: &Id) {
-        let Some(Some(left)) = local::with(|local| local.leave(self.registry(), id.into_u64())) else {
-            return;
-        };
-        left.task.add_busy(self.clock.monotonic_ns().saturating_sub(left.at_ns));
-        if std::thread::panicking() && !left.panicking {
-            left.task.fail_with(vec![panic::last_message()]);
+        let (registry, span) = (self.registry(), id.into_u64());
+        let panicking = std::thread::panicking();
+        local::with(|local| {
+            let Some(left) = local.leave(registry, span) else {
+                return;
+            };
+            left.slot.task.add_busy(self.clock.monotonic_ns().saturating_sub(left.at_ns));
+            if panicking && !left.panicking {
+                left.slot.task.fail_with(vec![panic::last_message()]);
+            }
+            local.set_recent(registry, span, left.slot);
+        });
+    }
+
+    /// Gives the task of a span that is gone.
+    pub(crate) fn on_close<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Slot>
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let recent = local::with(|local| local.take_recent(self.registry(), id.into_u64())).flatten();
+        let slot = recent.or_else(|| self.slot(id, ctx))?;
+        if !slot.shared {
+            slot.task.close();
         }
+        Some(slot)
     }
 
     /// The span's task, when this tracker follows it or not; `None` for a span that has none.
@@ -186,7 +233,7 @@ impl Tracker {
     }
 
     fn make(&self, local: &mut Local, attrs: &Attributes<'_>, explicit: Option<Task>) -> Option<Slot> {
-        let rules = Arc::clone(self.rules());
+        let rules = &**self.rules();
         let mut carrier = String::new();
         let scratch = &mut local.scratch;
         scratch.body.clear();
@@ -196,9 +243,9 @@ impl Tracker {
             body: &mut scratch.body,
             carrier: Some(&mut carrier),
         });
-        let above = self.above(local, attrs, explicit, &carrier, &rules);
+        let above = self.above(local, attrs, explicit, &carrier, rules);
         let continues_process = matches!(above, Parent::Process(_));
-        let shared = if let Parent::Task(task) = &above { Some(task.clone()) } else { None };
+        let owner = self.number;
         let above = match above {
             Parent::Fresh(refused) => {
                 if let Some(refused) = refused {
@@ -206,6 +253,7 @@ impl Tracker {
                 }
                 NewTaskAbove::Nothing
             }
+            Parent::Task(task) if task.is_deepest() => return Some(Slot { task, owner, shared: true }),
             Parent::Task(task) => NewTaskAbove::Task(task),
             Parent::Carrier(carrier) | Parent::Process(carrier) => NewTaskAbove::Elsewhere(carrier),
         };
@@ -222,10 +270,7 @@ impl Tracker {
             started_ns: local.anchor.utc_ns(started_monotonic_ns),
             started_monotonic_ns,
         };
-        let owner = self.number;
-        let Some(task) = Task::new(new) else {
-            return shared.map(|task| Slot { task, owner, shared: true });
-        };
+        let task = Task::new(new)?;
         if continues_process {
             rules.continued(&task);
         }
@@ -255,6 +300,12 @@ impl Tracker {
                 Above::Nothing => Parent::Fresh(rules.refused.as_ref().map(Error::chain)),
             },
         }
+    }
+}
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        TRACKERS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,0 +1,121 @@
+//! One call that sets everything up: the embedded default.
+
+use std::path::PathBuf;
+
+use spanlake_capture::{CaptureLayer, Guard};
+use spanlake_core::{Category, Error, LevelFilter, Policy, Stage};
+#[cfg(feature = "parquet")]
+use spanlake_lake::ParquetSink;
+use spanlake_lake::{JsonlSink, StreamSink};
+use spanlake_scope::{ScopeLayer, install_panic_hook};
+use tracing_log::{AsLog, LogTracer};
+use tracing_subscriber::prelude::*;
+
+/// Default of [`Builder::lake`], below the working directory.
+pub const DEFAULT_LAKE: &str = "lake";
+
+/// Default of [`Builder::console`].
+pub const DEFAULT_CONSOLE_LEVEL: LevelFilter = LevelFilter::INFO;
+
+/// Default of [`Builder::files`].
+pub const DEFAULT_FILE_LEVEL: LevelFilter = LevelFilter::DEBUG;
+
+/// Settings of the embedded default.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`lake`](Self::lake) | [`DEFAULT_LAKE`]: `./lake` |
+/// | [`console`](Self::console) | [`DEFAULT_CONSOLE_LEVEL`]: `INFO`, on stderr |
+/// | [`files`](Self::files) | [`DEFAULT_FILE_LEVEL`]: `DEBUG` |
+/// | [`service`](Self::service) | none |
+/// | [`policy`](Self::policy) | [`Policy::DropLowest`] |
+#[derive(Debug)]
+#[must_use = "nothing is set up until `init`"]
+pub struct Builder {
+    lake: PathBuf,
+    console: LevelFilter,
+    files: LevelFilter,
+    service: String,
+    policy: Policy,
+}
+
+/// Sets up the embedded default: records go to JSON lines and Parquet in `./lake`, INFO and above also to stderr.
+///
+/// It sets the global default subscriber, takes in what crates log through `log`, lets the ends of tasks say what a
+/// panic said, and continues the task that the environment names in `SPANLAKE_TASK` or `TRACEPARENT`. Hold the guard
+/// until the end of `main`.
+///
+/// Fails when a global subscriber or a global logger was set before, or when the pump's thread cannot be started.
+pub fn init() -> Result<Guard, Error> {
+    builder().init()
+}
+
+/// The embedded default with other settings.
+pub fn builder() -> Builder {
+    Builder {
+        lake: PathBuf::from(DEFAULT_LAKE),
+        console: DEFAULT_CONSOLE_LEVEL,
+        files: DEFAULT_FILE_LEVEL,
+        service: String::new(),
+        policy: Policy::default(),
+    }
+}
+
+impl Builder {
+    /// The folder of the lake, made when the first record comes.
+    pub fn lake(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.lake = folder.into();
+        self
+    }
+
+    /// The most verbose level that stderr gets; `OFF` for a silent console.
+    pub fn console(mut self, level: LevelFilter) -> Self {
+        self.console = level;
+        self
+    }
+
+    /// The most verbose level that the files keep.
+    pub fn files(mut self, level: LevelFilter) -> Self {
+        self.files = level;
+        self
+    }
+
+    /// The service's name, a column of every record.
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.service = name.into();
+        self
+    }
+
+    /// What happens to records that find the buffer full.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets it up; see [`init`].
+    pub fn init(self) -> Result<Guard, Error> {
+        let Self { lake, console, files, service, policy } = self;
+        let level = console.max(files);
+        let capture = CaptureLayer::builder().level(level).service(service).policy(policy);
+        let capture = capture.sink(JsonlSink::new(&lake).level(files));
+        #[cfg(feature = "parquet")]
+        let capture = capture.sink(ParquetSink::new(&lake).level(files));
+        let capture = if console == LevelFilter::OFF { capture } else { capture.sink(StreamSink::stderr().level(console)) };
+        let (capture, guard) = capture.build()?;
+        let scope = ScopeLayer::builder().continue_from_env().build();
+        // In front of everything, so that what nobody wants costs nothing.
+        let subscriber = tracing_subscriber::registry().with(scope).with(capture).with(level);
+        tracing_core::dispatcher::set_global_default(subscriber.into())
+            .map_err(|error| refused("a global subscriber was set before").caused_by(error))?;
+        LogTracer::builder()
+            .with_max_level(level.as_log())
+            .init()
+            .map_err(|error| refused("a global logger was set before").caused_by(error))?;
+        install_panic_hook();
+        Ok(guard)
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(Stage::Factory, "Builder", Category::Configuration, why)
+}

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod init;
+
+pub use init::{Builder, DEFAULT_CONSOLE_LEVEL, DEFAULT_FILE_LEVEL, DEFAULT_LAKE, builder, init};
+
+pub use spanlake_capture::{CaptureLayer, CaptureLayerBuilder, DrainHandle, Guard};
+pub use spanlake_core as core;
+pub use spanlake_core::{
+    Cause, Error, Kind, Losses, Outcome, OwnedRecord, Policy, Processor, Record, RecordKey, Report, Sink, TaskKey,
+};
+pub use spanlake_lake as lake;
+pub use spanlake_scope as scope;
+pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task};
+
+/// What a program needs in scope.
+pub mod prelude {
+    pub use spanlake_capture::{CaptureLayer, Guard};
+    pub use spanlake_core::{LevelFilter, Policy, Report, TaskKey};
+    #[cfg(feature = "parquet")]
+    pub use spanlake_lake::ParquetSink;
+    pub use spanlake_lake::{JsonlSink, StreamSink, SystemLogSink};
+    #[cfg(feature = "tokio")]
+    pub use spanlake_scope::{JoinSetExt, spawn_task};
+    pub use spanlake_scope::{Carrier, CommandExt, FutureExt, Inherit, ScopeExt, ScopeLayer, Task, in_task, spawn_thread};
+    pub use std::time::Duration;
+    pub use tracing_subscriber::prelude::*;
+}

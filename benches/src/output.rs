@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::Result;
@@ -27,6 +27,16 @@ pub fn lines(folder: &Path, marker: &str) -> Result<Output> {
         output.bytes += found.bytes;
     }
     Ok(output)
+}
+
+/// All files under `folder`.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { files.extend(self::files(&path)?) } else { files.push(path) }
+    }
+    Ok(files)
 }
 
 fn lines_of_file(path: &Path, marker: &str) -> Result<Output> {

@@ -42,6 +42,8 @@ pub const PEERS: &[Peer] = &[
     emit_file::PEER,
     logforth::PEER,
     spanlake::MEMORY,
+    spanlake::JSONL,
+    spanlake::PARQUET,
 ];
 
 /// How many records a bounded queue holds, where it can be set: the default of `tracing-appender`.

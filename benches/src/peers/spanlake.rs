@@ -8,17 +8,30 @@ use std::{
     time::Duration,
 };
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use spanlake_capture::{CaptureLayer, Guard, Policy};
 use spanlake_core::{Batch, Error, LevelFilter, Sink};
+use spanlake_lake::{JsonlSink, ParquetSink};
 use tracing_subscriber::{Registry, layer::SubscriberExt};
 
 use super::{Peer, Session, Traced};
-use crate::{Result, output::Output, trial::Trial, work::Work};
+use crate::{
+    Result,
+    output::{self, Output},
+    trial::Trial,
+    work::Work,
+};
 
 const TAKES: &[(Work, u64)] = &[(Work::Events, 1), (Work::Burst, 1), (Work::Spans, 2), (Work::Disabled, 0)];
 
 /// Counts records and drops them: what the caller's half and the pump cost by themselves.
 pub(super) const MEMORY: Peer = Peer { name: "spanlake-memory", takes: TAKES, open: open_memory };
+
+/// JSON lines in a lake, with all columns.
+pub(super) const JSONL: Peer = Peer { name: "spanlake-jsonl", takes: TAKES, open: open_jsonl };
+
+/// Parquet in a lake, with all columns.
+pub(super) const PARQUET: Peer = Peer { name: "spanlake-parquet", takes: TAKES, open: open_parquet };
 
 /// How long a producer waits for room; longer than any run, so that nothing is lost.
 const BLOCK: Duration = Duration::from_secs(60);
@@ -31,6 +44,27 @@ fn open_memory(_: &Trial) -> Result<Box<dyn Session>> {
         Ok(Output { records: counted.load(Ordering::Relaxed).saturating_sub(contexts), bytes: 0 })
     };
     Ok(Box::new(install(counter)?.found_by(found)))
+}
+
+fn open_jsonl(trial: &Trial) -> Result<Box<dyn Session>> {
+    Ok(Box::new(install(JsonlSink::new(&trial.out))?))
+}
+
+fn open_parquet(trial: &Trial) -> Result<Box<dyn Session>> {
+    Ok(Box::new(install(ParquetSink::new(&trial.out))?.found_by(count_rows)))
+}
+
+/// Counts the rows of all Parquet files, those of the contexts left out.
+fn count_rows(trial: &Trial) -> Result<Output> {
+    let contexts = if trial.work == Work::Spans { 2 } else { 4 * trial.threads };
+    let mut found = Output { records: 0, bytes: 0 };
+    for file in output::files(&trial.out)? {
+        let reader = SerializedFileReader::new(std::fs::File::open(&file)?)?;
+        found.records += u64::try_from(reader.metadata().file_metadata().num_rows())?;
+        found.bytes += file.metadata()?.len();
+    }
+    found.records = found.records.saturating_sub(contexts);
+    Ok(found)
 }
 
 fn install(sink: impl Sink + 'static) -> Result<Traced> {

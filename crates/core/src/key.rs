@@ -139,8 +139,7 @@ impl TaskKey {
 
     /// The W3C span id: 8 bytes hashed (xxh3) from the key's text, never all zero.
     pub fn span_id(&self) -> [u8; 8] {
-        let hash = xxhash_rust::xxh3::xxh3_64(self.to_string().as_bytes());
-        hash.max(1).to_be_bytes()
+        span_id_of(&self.to_string())
     }
 }
 
@@ -193,6 +192,11 @@ impl FromStr for RecordKey {
 }
 
 // === helpers ===
+
+/// The span id of the task whose key has this text.
+pub(crate) fn span_id_of(key: &str) -> [u8; 8] {
+    xxhash_rust::xxh3::xxh3_64(key.as_bytes()).max(1).to_be_bytes()
+}
 
 fn parse_uuid(text: &str) -> Result<Uuid, KeyError> {
     let hyphens_in_place = text.bytes().enumerate().all(|(at, byte)| (byte == b'-') == matches!(at, 8 | 13 | 18 | 23));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_core::Level;
 
-use crate::record::{UnknownWord, level_code, level_from_code};
+use crate::record::{Kind, Record, UnknownWord, level_code, level_from_code};
 use crate::render::time::format_us;
 use crate::value::{Field, Value};
 
@@ -69,6 +69,20 @@ impl Loss {
         let mut levels = [0; 5];
         levels[usize::from(level_code(level))] = 1;
         Self { cause, levels, bytes: bytes as u64, first_ns: ts_ns, last_ns: ts_ns }
+    }
+
+    /// All of `records` lost for one cause; statements of loss among them are not counted.
+    pub(crate) fn of<'a>(cause: Cause, records: impl Iterator<Item = impl std::borrow::Borrow<Record<'a>>>) -> Self {
+        let mut loss = Self { cause, levels: [0; 5], bytes: 0, first_ns: i64::MAX, last_ns: i64::MIN };
+        for record in records {
+            let record = record.borrow();
+            if record.kind != Kind::Loss {
+                loss.levels[usize::from(level_code(record.level))] += 1;
+                loss.first_ns = loss.first_ns.min(record.ts_ns);
+                loss.last_ns = loss.last_ns.max(record.ts_ns);
+            }
+        }
+        loss
     }
 
     /// How many records.

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use tracing_core::Level;
 
-use crate::key::{RecordKey, TaskKey};
+use crate::key::{RecordKey, TaskKey, span_id_of};
 use crate::loss::Loss;
 use crate::value::{Field, Fields, Value};
 
@@ -164,6 +164,15 @@ impl Source {
         }
     }
 
+    /// Whether both name the same process and thread.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let parts = |source: &Self| (source.pid, source.started_us);
+        parts(self) == parts(other)
+            && self.thread == other.thread
+            && self.host == other.host
+            && self.service == other.service
+    }
+
     /// The same process, another thread.
     pub fn with_thread(&self, thread: impl Into<String>) -> Self {
         Self { thread: thread.into(), json: OnceLock::new(), ..self.clone() }
@@ -225,6 +234,11 @@ impl End<'_> {
 // === impl Task ===
 
 impl Task<'_> {
+    /// The W3C span id; see [`TaskKey::span_id`].
+    pub fn span_id(&self) -> [u8; 8] {
+        span_id_of(&self.key_text)
+    }
+
     /// The dataflow that the nearest task named with `etl.dataflow` or `dataflow_id`.
     pub fn dataflow_id(&self) -> Option<String> {
         let find = |key: &str| self.context.iter().rfind(|field| field.name == key);
@@ -235,20 +249,41 @@ impl Task<'_> {
 /// Merges a task's own values over those it inherits: the last value of a name wins, in the place of the first.
 pub(crate) fn merge_context<'a>(inherited: &[Field<'a>], own: &[Field<'a>]) -> Vec<Field<'a>> {
     let mut merged: Vec<Field<'a>> = Vec::with_capacity(inherited.len() + own.len());
-    let mut places = std::collections::HashMap::with_capacity(inherited.len() + own.len());
+    let mut places = Places::new(inherited.len() + own.len());
     for field in inherited.iter().chain(own) {
-        match places.get(&*field.name) {
-            Some(&place) => {
-                let earlier: &mut Field<'a> = &mut merged[place];
-                earlier.value = field.value.clone();
-            }
+        match places.find(&merged, &field.name) {
+            Some(place) => merged[place].value = field.value.clone(),
             None => {
-                places.insert(field.name.clone(), merged.len());
+                places.add(&field.name, merged.len());
                 merged.push(field.clone());
             }
         }
     }
     merged
+}
+
+/// Where each name stands: looked through for the usual handful, indexed for more.
+struct Places(Option<std::collections::HashMap<String, usize>>);
+
+impl Places {
+    const FEW: usize = 16;
+
+    fn new(names: usize) -> Self {
+        Self((names > Self::FEW).then(|| std::collections::HashMap::with_capacity(names)))
+    }
+
+    fn find(&self, merged: &[Field<'_>], name: &str) -> Option<usize> {
+        match &self.0 {
+            Some(index) => index.get(name).copied(),
+            None => merged.iter().position(|field| field.name == name),
+        }
+    }
+
+    fn add(&mut self, name: &str, place: usize) {
+        if let Some(index) = &mut self.0 {
+            index.insert(name.to_owned(), place);
+        }
+    }
 }
 
 // === words ===

@@ -2,7 +2,8 @@
 //!
 //! A body is a run of fields: name, tag, payload. A name is an index into the callsite's field names, or the text
 //! itself for names that no callsite knows. Texts carry a 16-bit length, so one value holds at most
-//! [`MAX_TEXT_BYTES`]; what is longer is cut, and its full length is kept beside it.
+//! [`MAX_TEXT_BYTES`]; what is longer is cut, and its full length is kept beside it. A cut text leaves room for the mark
+//! that says so, and can be written again with it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,6 +13,9 @@ use crate::segment::cursor::{Cursor, put_varint};
 
 /// Longest text or byte value kept, in bytes; the rest is cut and the record says so.
 pub const MAX_TEXT_BYTES: usize = u16::MAX as usize;
+
+/// What is kept of a text that is longer than [`MAX_TEXT_BYTES`]: room is left for the mark of the cut.
+const CUT_TEXT_BYTES: usize = MAX_TEXT_BYTES - "… [truncated, 18446744073709551615 bytes]".len();
 
 /// Largest body of one record or one task, in bytes; fields that do not fit are left out and the record says so.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
@@ -460,9 +464,19 @@ pub(crate) fn put_formatted(out: &mut Vec<u8>, text: fmt::Arguments<'_>) -> Opti
     // A `Debug` that reports failure keeps what it wrote: a record is never lost for it.
     let _ = fmt::write(&mut writer, text);
     let full_len = writer.full_len;
-    let kept = out.len() - len_at - 2;
-    out[len_at..len_at + 2].copy_from_slice(&(kept as u16).to_le_bytes());
-    (full_len > kept as u64).then_some(full_len)
+    let cut = full_len > (out.len() - len_at - 2) as u64;
+    if cut {
+        let text = std::str::from_utf8(&out[len_at + 2..]).unwrap_or_default();
+        out.truncate(len_at + 2 + floor_char_boundary(text, CUT_TEXT_BYTES.min(text.len())));
+    }
+    put_len(out, len_at);
+    cut.then_some(full_len)
+}
+
+/// Fills in the length of the text that stands behind `len_at` and ends with the bytes.
+fn put_len(out: &mut [u8], len_at: usize) {
+    let len = out.len() - len_at - 2;
+    out[len_at..len_at + 2].copy_from_slice(&(len as u16).to_le_bytes());
 }
 
 /// Appends an error and its causes, each as the text of its own level.
@@ -471,18 +485,22 @@ pub(crate) fn put_chain(out: &mut Vec<u8>, error: &(dyn std::error::Error + 'sta
     put_links(out, links.take(MAX_CHAIN));
 }
 
-/// Appends the links of a chain, each cut to its share of [`MAX_TEXT_BYTES`].
+/// Appends the links of a chain, each cut to [`MAX_TEXT_BYTES`] with the mark that says so.
 pub(crate) fn put_links(out: &mut Vec<u8>, links: impl Iterator<Item = impl fmt::Display>) {
     let count_at = out.len();
     out.push(0);
     for link in links.take(MAX_CHAIN) {
         out[count_at] += 1;
-        put_formatted(out, format_args!("{link}"));
+        let len_at = out.len();
+        if let Some(full_len) = put_formatted(out, format_args!("{link}")) {
+            out.extend_from_slice(cut_mark(full_len).as_bytes());
+            put_len(out, len_at);
+        }
     }
 }
 
 fn char_boundary(text: &str) -> usize {
-    if text.len() <= MAX_TEXT_BYTES { text.len() } else { floor_char_boundary(text, MAX_TEXT_BYTES) }
+    if text.len() <= MAX_TEXT_BYTES { text.len() } else { floor_char_boundary(text, CUT_TEXT_BYTES) }
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
@@ -545,5 +563,9 @@ pub(crate) fn read_links<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<Cow<'a, str>
 
 /// A text that was cut, with a mark that says so.
 pub(crate) fn cut_text(text: &str, full_len: u64) -> Cow<'_, str> {
-    Cow::Owned(format!("{text}… [truncated, {full_len} bytes]"))
+    Cow::Owned(format!("{text}{}", cut_mark(full_len)))
+}
+
+fn cut_mark(full_len: u64) -> String {
+    format!("… [truncated, {full_len} bytes]")
 }

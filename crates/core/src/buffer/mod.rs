@@ -203,13 +203,19 @@ impl Inner {
     fn empty_shard(&self, state: &mut ShardState, segments: &mut Vec<Segment>) {
         state.write_losses();
         state.seal(|| self.spare());
-        segments.extend(state.sealed.drain(..));
+        let (lane, mut first_ns) = (std::ptr::from_ref(state).addr(), i64::MIN);
+        segments.extend(state.sealed.drain(..).map(|mut segment| {
+            // A clock that was set back between two segments must not bring the later one to the front.
+            first_ns = first_ns.max(segment.stats.first_ns);
+            (segment.stats.lane, segment.stats.first_ns) = (lane, first_ns);
+            segment
+        }));
         self.room.settle(&mut state.credit);
         self.room.return_ends(&mut state.ends);
     }
 
     fn give_back(&self, bytes: usize, records: u64) {
-        self.room.release(bytes, records);
+        self.room.release(bytes as isize, records);
         self.announce_space();
     }
 

@@ -20,7 +20,7 @@ impl Inner {
         let Some(_reclaiming) = try_lock(&self.reclaiming) else {
             return;
         };
-        let (bytes, records) = self.room.missing(0, need);
+        let (bytes, records) = self.room.missing(need);
         let slack = SLACK_BYTES.min(self.room.used() / 16);
         let mut wanted = Wanted { bytes: if bytes == 0 { 0 } else { bytes + slack }, records };
         let shards: Vec<Arc<Mutex<ShardState>>> = lock(&self.shards).iter().cloned().collect();

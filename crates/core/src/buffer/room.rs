@@ -57,9 +57,9 @@ impl Room {
         covered && self.admit_record()
     }
 
-    /// Whether `need` more bytes, or one more record, would be too much even if a shard had no credit.
-    pub(crate) fn missing(&self, credit: isize, need: usize) -> (usize, u64) {
-        let over = self.used.load(Ordering::Relaxed) + need as isize - credit - self.capacity;
+    /// How many bytes and records are in the way of granting `need` more bytes and one more record.
+    pub(crate) fn missing(&self, need: usize) -> (usize, u64) {
+        let over = self.used.load(Ordering::Relaxed) + need as isize - self.capacity;
         let full = self.capacity_records.is_some_and(|most| self.records.load(Ordering::Relaxed) >= most.get());
         (over.max(0) as usize, u64::from(full))
     }
@@ -107,8 +107,9 @@ impl Room {
         }
     }
 
-    pub(crate) fn release(&self, bytes: usize, records: u64) {
-        self.used.fetch_sub(bytes as isize, Ordering::Relaxed);
+    /// Gives room back, or takes some more when `bytes` is negative.
+    pub(crate) fn release(&self, bytes: isize, records: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
         if self.capacity_records.is_some() {
             self.records.fetch_sub(records, Ordering::Relaxed);
         }

@@ -107,7 +107,10 @@ impl Shard {
         if !self.buffer.room.admit(&mut state.credit, offer.need) {
             state = match self.make_room(state, offer) {
                 Ok(state) => state,
-                Err(cause) => return self.lose(&mut lock(&self.state), offer, cause),
+                Err(cause) => match self.lock() {
+                    Some(mut state) => return self.lose(&mut state, offer, cause),
+                    None => return self.lose_in_child(offer),
+                },
             };
         }
         self.write(&mut state, false, write);
@@ -152,10 +155,10 @@ impl Shard {
 
     #[inline]
     fn write(&self, state: &mut ShardState, shortest: bool, write: impl FnOnce(&mut SegmentWriter, bool)) {
-        let before = state.writer.len();
         if !state.unstated.is_empty() {
             state.write_losses();
         }
+        let before = state.writer.len();
         write(&mut state.writer, shortest);
         state.credit -= (state.writer.len() - before) as isize;
         if state.writer.len() >= SEGMENT_BYTES {
@@ -171,13 +174,14 @@ impl Shard {
         state: MutexGuard<'a, ShardState>,
         offer: &Offer,
     ) -> Result<MutexGuard<'a, ShardState>, Cause> {
+        let lacking = (offer.need as isize - state.credit).max(0) as usize;
         drop(state);
         self.buffer.wake();
         match self.buffer.policy {
             Policy::DropNewest => Err(Cause::Full),
             Policy::Block(limit) => self.wait_for_room(offer, Instant::now() + limit),
-            Policy::DropOldest => self.evict_for(offer, |_| true),
-            Policy::DropLowest => self.evict_for(offer, |level| level > offer.level),
+            Policy::DropOldest => self.evict_for(offer, lacking, |_| true),
+            Policy::DropLowest => self.evict_for(offer, lacking, |level| level > offer.level),
         }
     }
 
@@ -203,8 +207,13 @@ impl Shard {
         }
     }
 
-    fn evict_for(&self, offer: &Offer, victim: impl Fn(Level) -> bool) -> Result<MutexGuard<'_, ShardState>, Cause> {
-        self.buffer.reclaim(offer.need, victim);
+    fn evict_for(
+        &self,
+        offer: &Offer,
+        lacking: usize,
+        victim: impl Fn(Level) -> bool,
+    ) -> Result<MutexGuard<'_, ShardState>, Cause> {
+        self.buffer.reclaim(lacking, victim);
         let mut state = self.lock().ok_or(Cause::Forked)?;
         if self.buffer.room.admit(&mut state.credit, offer.need) { Ok(state) } else { Err(Cause::Full) }
     }

@@ -23,8 +23,6 @@ pub(super) struct Control {
     pub(super) drained: AtomicU64,
     /// Records that processors dropped.
     pub(super) filtered: AtomicU64,
-    /// Records that went down with a panicking processor.
-    pub(super) panicked: AtomicU64,
     boards: Vec<Arc<Board>>,
 }
 
@@ -47,7 +45,6 @@ impl Control {
             answered: Condvar::new(),
             drained: AtomicU64::new(0),
             filtered: AtomicU64::new(0),
-            panicked: AtomicU64::new(0),
             boards,
         }
     }
@@ -96,16 +93,14 @@ impl Control {
         let sinks: Vec<SinkReport> = self.boards.iter().map(|board| lock(board).clone()).collect();
         let losses = buffer.losses();
         let recorded = buffer.recorded();
-        let panicked = self.panicked.load(Ordering::Relaxed);
-        let lost_before = losses.total() + panicked;
-        let passed = drained.saturating_sub(filtered + panicked);
+        let passed = drained.saturating_sub(filtered);
         let in_buffer = recorded.saturating_sub(losses.total() + drained);
         let worst = sinks.iter().max_by_key(|sink| (sink.lost + sink.pending, passed - sink.written.min(passed)));
         Report {
             recorded,
             written: worst.map_or(passed, |sink| sink.written),
             filtered: filtered + worst.map_or(0, |sink| sink.filtered),
-            lost: lost_before + worst.map_or(0, |sink| sink.lost),
+            lost: losses.total() + worst.map_or(0, |sink| sink.lost),
             pending: in_buffer + worst.map_or(0, |sink| sink.pending),
             timed_out: false,
             losses,

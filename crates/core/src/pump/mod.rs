@@ -146,6 +146,10 @@ impl Pump {
     /// `closed`. Doing it twice gives the same report again and writes nothing twice.
     pub fn shutdown(&self, timeout: Duration) -> Report {
         let deadline = Instant::now() + timeout;
+        if !self.in_child() {
+            // Here and not only by the pump, which may be held up by a sink.
+            self.buffer.close();
+        }
         let report = self.command(control::Wish::Stop, timeout);
         if !report.timed_out && !self.in_child() {
             self.join(deadline);

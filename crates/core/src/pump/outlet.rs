@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use tracing_core::LevelFilter;
 
 use crate::error::{Category, Error, Severity, Stage};
+use crate::loss::{Cause, Loss};
 use crate::pump::control::Board;
 use crate::pump::report::{SinkReport, SinkState};
-use crate::record::{Kind, Record};
-use crate::segment::{Segment, SegmentWriter};
+use crate::record::{Kind, Record, Source};
+use crate::segment::{Segment, SegmentWriter, merge};
 use crate::sink::{Batch, Sink};
 use crate::sync::{Arc, Mutex, lock};
 
@@ -24,13 +25,18 @@ pub(super) struct Outlet {
     sink: Box<dyn Sink>,
     fallback: Option<Box<dyn Sink>>,
     level: LevelFilter,
-    /// What it failed to take, oldest first, each a segment with records of its level only.
-    backlog: VecDeque<Segment>,
+    /// What it failed to take, oldest first.
+    backlog: VecDeque<Kept>,
     backlog_bytes: usize,
+    /// What it will never get, to be stated before anything newer is written.
+    lost: Option<(Source, Loss)>,
     failures: u32,
     retry_at: Option<Instant>,
     board: Arc<Board>,
 }
+
+/// A batch that was not written: its records of the sink's level, a segment for each thread they come from.
+struct Kept(Vec<Segment>);
 
 impl Outlet {
     pub(super) fn new(sink: Box<dyn Sink>, fallback: Option<Box<dyn Sink>>) -> Self {
@@ -42,6 +48,7 @@ impl Outlet {
             level,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
+            lost: None,
             failures: 0,
             retry_at: None,
             board: Arc::new(Mutex::new(report)),
@@ -61,7 +68,7 @@ impl Outlet {
         if batch.records().next().is_none() {
             return;
         }
-        if self.backlog.is_empty() {
+        if self.backlog.is_empty() && self.lost.is_none() {
             match guarded(|| self.sink.write(&batch)) {
                 Ok(()) => return lock(&self.board).written += wanted,
                 Err(error) => self.failed(&error),
@@ -76,8 +83,11 @@ impl Outlet {
         if !due {
             return;
         }
-        while let Some(segment) = self.backlog.front() {
-            if let Err(error) = write_segment(&mut *self.sink, segment, self.level) {
+        if let Err(error) = self.state_loss() {
+            return self.failed(&error);
+        }
+        while let Some(kept) = self.backlog.front() {
+            if let Err(error) = kept.write(&mut *self.sink, self.level) {
                 return self.failed(&error);
             }
             self.forget_front(|board, records| board.written += records);
@@ -89,6 +99,9 @@ impl Outlet {
     pub(super) fn flush(&mut self) {
         let result = guarded(|| self.sink.flush());
         let fallback = self.fallback.as_mut().map_or(Ok(()), |fallback| guarded(|| fallback.flush()));
+        if result.is_ok() && fallback.is_ok() && self.backlog.is_empty() && self.lost.is_none() {
+            self.recovered();
+        }
         for error in [result, fallback].into_iter().filter_map(Result::err) {
             self.note(&error);
         }
@@ -109,9 +122,9 @@ impl Outlet {
     }
 
     fn keep(&mut self, batch: &Batch<'_>, records: u64, most: usize) {
-        let segment = encode(batch);
-        self.backlog_bytes += segment.bytes.len();
-        self.backlog.push_back(segment);
+        let kept = Kept::new(batch);
+        self.backlog_bytes += kept.bytes();
+        self.backlog.push_back(kept);
         lock(&self.board).pending += records;
         while self.backlog_bytes > most {
             self.give_up_front();
@@ -119,13 +132,20 @@ impl Outlet {
     }
 
     fn give_up_front(&mut self) {
-        let Some(segment) = self.backlog.front() else {
+        let Some(kept) = self.backlog.front() else {
             return;
         };
         let taken = match &mut self.fallback {
-            Some(fallback) => write_segment(&mut **fallback, segment, self.level),
+            Some(fallback) => kept.write(&mut **fallback, self.level),
             None => Err(Error::new(Stage::Dispatch, "Pump", Category::Routing, "no fallback sink")),
         };
+        if taken.is_err() {
+            let (source, loss) = kept.loss();
+            match &mut self.lost {
+                Some((_, lost)) => lost.add(&loss),
+                none => *none = Some((source, loss)),
+            }
+        }
         self.forget_front(|board, records| {
             let count = if taken.is_ok() { &mut board.written } else { &mut board.lost };
             *count += records;
@@ -134,12 +154,23 @@ impl Outlet {
     }
 
     fn forget_front(&mut self, count: impl FnOnce(&mut SinkReport, u64)) {
-        if let Some(segment) = self.backlog.pop_front() {
-            self.backlog_bytes -= segment.bytes.len();
+        if let Some(kept) = self.backlog.pop_front() {
+            self.backlog_bytes -= kept.bytes();
             let mut board = lock(&self.board);
-            board.pending -= segment.records();
-            count(&mut board, segment.records());
+            board.pending -= kept.records();
+            count(&mut board, kept.records());
         }
+    }
+
+    /// Tells the sink what it will never get.
+    fn state_loss(&mut self) -> Result<(), Error> {
+        if let Some((source, loss)) = &self.lost {
+            let mut writer = SegmentWriter::new(source);
+            writer.loss(loss, None);
+            Kept(vec![writer.take(Vec::new())]).write(&mut *self.sink, self.level)?;
+            self.lost = None;
+        }
+        Ok(())
     }
 
     fn failed(&mut self, error: &Error) {
@@ -168,20 +199,45 @@ impl Outlet {
     }
 }
 
-fn write_segment(sink: &mut dyn Sink, segment: &Segment, level: LevelFilter) -> Result<(), Error> {
-    let decoded = segment.decode().map_err(|error| {
-        Error::new(Stage::Dispatch, "Pump", Category::Unexpected, "cannot read a kept batch").caused_by(error)
-    })?;
-    let records: Vec<Record<'_>> = decoded.records().collect();
-    guarded(|| sink.write(&Batch::new(&records, level)))
-}
+// === impl Kept ===
 
-/// The batch as a segment of its own, which no longer borrows anything.
-fn encode(batch: &Batch<'_>) -> Segment {
-    let source = batch.records().next().map(|record| record.source.clone()).unwrap_or_default();
-    let mut writer = SegmentWriter::new(&source);
-    batch.records().for_each(|record| writer.copy(record));
-    writer.take(Vec::new())
+impl Kept {
+    fn new(batch: &Batch<'_>) -> Self {
+        let mut writers: Vec<(&Source, SegmentWriter)> = Vec::new();
+        for record in batch.records() {
+            let at = writers.iter().position(|(source, _)| source.is(record.source)).unwrap_or_else(|| {
+                writers.push((record.source, SegmentWriter::new(record.source)));
+                writers.len() - 1
+            });
+            writers[at].1.copy(record);
+        }
+        Self(writers.into_iter().map(|(_, mut writer)| writer.take(Vec::new())).collect())
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|segment| segment.bytes.len()).sum()
+    }
+
+    fn records(&self) -> u64 {
+        self.0.iter().map(Segment::records).sum()
+    }
+
+    fn write(&self, sink: &mut dyn Sink, level: LevelFilter) -> Result<(), Error> {
+        let decoded = self.0.iter().map(Segment::decode).collect::<Result<Vec<_>, _>>().map_err(|error| {
+            Error::new(Stage::Dispatch, "Pump", Category::Unexpected, "cannot read a kept batch").caused_by(error)
+        })?;
+        let records: Vec<Record<'_>> = merge(&decoded).collect();
+        guarded(|| sink.write(&Batch::new(&records, level)))
+    }
+
+    /// What is lost with it, and the process that recorded it.
+    fn loss(&self) -> (Source, Loss) {
+        let decoded: Vec<_> = self.0.iter().filter_map(|segment| segment.decode().ok()).collect();
+        let source = decoded.first().map(|segment| segment.source().with_thread("")).unwrap_or_default();
+        let mut loss = Loss::of(Cause::Sink, merge(&decoded));
+        loss.bytes = self.bytes() as u64;
+        (source, loss)
+    }
 }
 
 /// Runs a sink's code; a panic becomes an error.

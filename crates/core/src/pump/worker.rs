@@ -4,9 +4,11 @@
 //! the steps of a flush matters: the wish is read *before* the drain, so that everything recorded before the wish was
 //! made is drained before it is answered.
 
+use std::iter::Peekable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use std::vec::IntoIter;
 
 use crate::buffer::Buffer;
 use crate::guest;
@@ -14,7 +16,7 @@ use crate::loss::{Cause, Loss};
 use crate::processor::Processor;
 use crate::pump::control::Control;
 use crate::pump::outlet::Outlet;
-use crate::record::{Kind, Record};
+use crate::record::Record;
 use crate::segment::{Segment, merge};
 use crate::sync::Arc;
 
@@ -52,6 +54,10 @@ impl Worker {
                 self.buffer.close();
             }
             self.round();
+            if stop {
+                // Once more, for what the round itself lost and has not stated yet.
+                self.round();
+            }
             self.outlets.iter_mut().for_each(|outlet| outlet.retry(wish.is_some()));
             self.outlets.iter_mut().for_each(Outlet::tick);
             if wish.is_some() || Instant::now() >= self.next_flush {
@@ -73,16 +79,7 @@ impl Worker {
         segments.sort_by_key(|segment| segment.stats.first_ns);
         let mut segments = segments.into_iter().peekable();
         while segments.peek().is_some() {
-            let mut bytes = 0;
-            let fits = |segment: &Segment| {
-                bytes += segment.bytes.len();
-                bytes <= GROUP_BYTES || bytes == segment.bytes.len()
-            };
-            let mut group = Vec::new();
-            let mut fits = fits;
-            while let Some(segment) = segments.next_if(&mut fits) {
-                group.push(segment);
-            }
+            let group = next_group(&mut segments);
             self.work_on(&group);
             group.into_iter().for_each(|segment| self.buffer.release(segment));
         }
@@ -107,17 +104,18 @@ impl Worker {
     }
 
     fn feed(&mut self, records: &mut Vec<Record<'_>>) {
-        let drained = count(records);
-        if self.process(records) {
-            let kept = count(records);
-            self.control.filtered.fetch_add(drained - kept, Ordering::Relaxed);
-            for outlet in &mut self.outlets {
-                outlet.write(records, self.backlog_bytes);
-            }
-        } else {
-            self.control.panicked.fetch_add(drained, Ordering::Relaxed);
+        let drained = Loss::of(Cause::Panicked, records.iter());
+        if !self.process(records) {
+            // These records were counted when they were offered.
+            return self.buffer.lose_recorded(&drained);
         }
-        self.control.drained.fetch_add(drained, Ordering::Release);
+        // A processor may add records as well as drop some.
+        let dropped = drained.count().saturating_sub(Loss::of(Cause::Panicked, records.iter()).count());
+        self.control.filtered.fetch_add(dropped, Ordering::Relaxed);
+        for outlet in &mut self.outlets {
+            outlet.write(records, self.backlog_bytes);
+        }
+        self.control.drained.fetch_add(drained.count(), Ordering::Release);
     }
 
     /// Runs all processors; `false` when one panicked.
@@ -136,6 +134,13 @@ impl Worker {
     }
 }
 
-fn count(records: &[Record<'_>]) -> u64 {
-    records.iter().filter(|record| record.kind != Kind::Loss).count() as u64
+/// The next segments, at least one, that are worked on together.
+fn next_group(segments: &mut Peekable<IntoIter<Segment>>) -> Vec<Segment> {
+    let mut bytes = 0;
+    let mut group = Vec::new();
+    while let Some(segment) = segments.next_if(|segment| bytes == 0 || bytes + segment.bytes.len() <= GROUP_BYTES) {
+        bytes += segment.bytes.len();
+        group.push(segment);
+    }
+    group
 }

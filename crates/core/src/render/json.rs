@@ -1,7 +1,5 @@
 //! JSON lines: one object a record, the same keys in every line, in the order of the lake's columns.
 
-use std::fmt::Write;
-
 use crate::record::{Callsite, Detail, Record, Source, Task};
 use crate::render::escape::put_json_escaped;
 use crate::render::time::Stamp;
@@ -96,7 +94,7 @@ impl Task<'_> {
             context.extend_from_slice(b"\"context\":");
             put_fields(&mut context, &self.context);
             context.push(b',');
-            let (trace_id, span_id) = (hex(&self.key.trace_id()), hex(&self.key.span_id()));
+            let (trace_id, span_id) = (hex(&self.key.trace_id()), hex(&self.span_id()));
             let ids = format!(",\"trace_id\":\"{trace_id}\",\"span_id\":\"{span_id}\"}}\n");
             TaskJson { name: into_text(name), context: into_text(context), ids }
         })
@@ -235,11 +233,8 @@ fn put_text_key(out: &mut Vec<u8>, key: &str, text: Option<&str>) {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 /// What was put together here from text only.

@@ -60,9 +60,12 @@ pub fn is_quiet(record: &Record<'_>) -> bool {
 }
 
 fn timed_end(message: &str, end: &End<'_>) -> Vec<String> {
+    let end_of = |message| format!("End ({:.2}): {message}", end.duration_ns as f64 / 1e9);
+    if end.outcome != Outcome::Failed {
+        return vec![end_of(message)];
+    }
     let message = message.strip_prefix("FAILED ").unwrap_or(message);
-    let line = format!("End ({:.2}): {message}", end.duration_ns as f64 / 1e9);
-    if end.outcome == Outcome::Failed { vec![format!("Error in {message}"), line] } else { vec![line] }
+    vec![format!("Error in {message}"), end_of(message)]
 }
 
 fn put_line(out: &mut String, record: &Record<'_>, words: &str) {

@@ -1,7 +1,8 @@
 //! Taking records out of a segment that is still in memory, to make room, and saying so in their place.
 //!
 //! Only events give way. Begins and ends stay, so that no task seems to run for ever, and the dictionary stays, so
-//! that what is left can be decoded.
+//! that what is left can be decoded. All that a segment lost is stated once, in the place of the first: a statement for
+//! each gap could take more room than the gaps gave.
 
 use tracing_core::Level;
 
@@ -14,8 +15,8 @@ use crate::segment::{FRAME_HEAD, HEADER_START, Segment, Stats, frame};
 /// What eviction did to one segment.
 #[derive(Debug, Default)]
 pub(crate) struct Evicted {
-    /// How many bytes shorter the segment is.
-    pub(crate) bytes: usize,
+    /// How many bytes shorter the segment is; negative where the statement of loss takes more than was freed.
+    pub(crate) bytes: isize,
     /// What was taken out.
     pub(crate) loss: Option<Loss>,
 }
@@ -30,8 +31,8 @@ pub(crate) struct Wanted {
 struct Rewrite {
     kept: Vec<u8>,
     stats: Stats,
-    /// A statement of loss that stands at the end of `kept` in spirit, still growing.
-    open: Option<Loss>,
+    /// Where in `kept` the statement of loss goes, and what it says so far.
+    stated: Option<(usize, Loss)>,
     evicted: Evicted,
 }
 
@@ -52,7 +53,7 @@ pub(crate) fn evict(segment: &mut Segment, wanted: &mut Wanted, victim: impl Fn(
     let mut rewrite = Rewrite {
         kept: Vec::with_capacity(bytes.capacity()),
         stats: Stats::default(),
-        open: None,
+        stated: None,
         evicted: Evicted::default(),
     };
     rewrite.kept.extend_from_slice(&bytes[..header]);
@@ -60,7 +61,7 @@ pub(crate) fn evict(segment: &mut Segment, wanted: &mut Wanted, victim: impl Fn(
         rewrite.frame(whole, payload, wanted, &victim);
     }
     rewrite.close();
-    rewrite.evicted.bytes = bytes.len().saturating_sub(rewrite.kept.len());
+    rewrite.evicted.bytes = bytes.len() as isize - rewrite.kept.len() as isize;
     segment.bytes = rewrite.kept;
     segment.stats = rewrite.stats;
     rewrite.evicted
@@ -73,19 +74,22 @@ impl Rewrite {
         };
         if head.kind == frame::LOSS {
             return match evicted_before(payload) {
-                Some(loss) => self.grow(loss),
+                Some(loss) => self.state(loss),
                 None => self.keep(whole),
             };
         }
         if head.kind == frame::EVENT && !wanted.is_met() && victim(head.level) {
             let loss = Loss::one(Cause::Evicted, head.level, whole.len(), head.ts_ns);
-            wanted.bytes = wanted.bytes.saturating_sub(whole.len());
+            if wanted.bytes > 0 {
+                let statement = if self.stated.is_none() { statement(&loss).len() } else { 0 };
+                wanted.bytes = (wanted.bytes + statement).saturating_sub(whole.len());
+            }
             wanted.records = wanted.records.saturating_sub(1);
             match &mut self.evicted.loss {
                 Some(total) => total.add(&loss),
                 none => *none = Some(loss),
             }
-            return self.grow(loss);
+            return self.state(loss);
         }
         self.keep(whole);
         self.stats.add_record(head.ts_ns);
@@ -94,25 +98,29 @@ impl Rewrite {
         }
     }
 
-    fn grow(&mut self, loss: Loss) {
-        match &mut self.open {
-            Some(open) => open.add(&loss),
-            none => *none = Some(loss),
+    fn state(&mut self, loss: Loss) {
+        match &mut self.stated {
+            Some((_, stated)) => stated.add(&loss),
+            none => *none = Some((self.kept.len(), loss)),
         }
     }
 
     fn keep(&mut self, whole: &[u8]) {
-        self.close();
         self.kept.extend_from_slice(whole);
     }
 
-    /// Writes the statement of loss before whatever follows it.
+    /// Puts the statement of loss into its place.
     fn close(&mut self) {
-        if let Some(loss) = self.open.take() {
-            let head = RecordHead { level: Level::WARN, callsite: None, task: None, seq: 0, ts_ns: loss.last_ns };
-            self.kept.extend_from_slice(&loss_frame(&head, &loss));
+        if let Some((at, loss)) = self.stated.take() {
+            self.kept.splice(at..at, statement(&loss));
         }
     }
+}
+
+/// A statement of loss as a frame, timed as the first of what was lost, in whose place it stands.
+fn statement(loss: &Loss) -> Vec<u8> {
+    let head = RecordHead { level: Level::WARN, callsite: None, task: None, seq: 0, ts_ns: loss.first_ns };
+    loss_frame(&head, loss)
 }
 
 /// The part of a record frame that eviction looks at.

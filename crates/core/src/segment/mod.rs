@@ -13,6 +13,7 @@
 pub(crate) mod cursor;
 pub(crate) mod evict;
 mod hash;
+mod known;
 mod reader;
 mod writer;
 
@@ -83,6 +84,8 @@ pub(crate) struct Stats {
     pub(crate) records: u64,
     /// Time of the first of them.
     pub(crate) first_ns: i64,
+    /// The shard it was drained from, which no other of the same drain has; 0 for one that came alone.
+    pub(crate) lane: usize,
     /// Bytes of events by level: what eviction could free.
     pub(crate) event_bytes: [usize; 5],
 }
@@ -123,7 +126,9 @@ impl Segment {
 
     /// Reads the dictionary and finds the records.
     pub fn decode(&self) -> Result<Decoded<'_>, SegmentError> {
-        Decoded::read(&self.bytes)
+        let mut decoded = Decoded::read(&self.bytes)?;
+        decoded.lane = self.stats.lane;
+        Ok(decoded)
     }
 }
 

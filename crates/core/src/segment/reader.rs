@@ -16,6 +16,7 @@ use crate::value::{Fields, cut_text, read_fields, read_links};
 #[derive(Debug)]
 pub struct Decoded<'a> {
     source: Source,
+    pub(super) lane: usize,
     callsites: Vec<Callsite<'a>>,
     tasks: Vec<Task<'a>>,
     records: Vec<Place<'a>>,
@@ -69,7 +70,8 @@ impl<'a> Decoded<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, SegmentError> {
         let mut cursor = Cursor::new(bytes);
         let (source, summed) = read_header(&mut cursor)?;
-        let mut decoded = Self { source, callsites: vec![], tasks: vec![], records: vec![], tail: Tail::Whole };
+        let mut decoded =
+            Self { source, lane: 0, callsites: vec![], tasks: vec![], records: vec![], tail: Tail::Whole };
         let mut strings = Strings::default();
         while !cursor.is_empty() {
             let at = bytes.len() - cursor.rest().len();
@@ -162,7 +164,10 @@ impl<'a> Decoded<'a> {
         let own = read_fields(cursor.rest(), &callsite.fields);
         let inherited = if flags & frame::OWN_CONTEXT == 0 { parent } else { None };
         let context = merge_context(inherited.map_or(&[], |task| &task.context), &own);
-        let key_text = key.to_string();
+        let key_text = match (parent, key.path().last()) {
+            (Some(parent), Some(number)) => format!("{}/{number}", parent.key_text),
+            _ => key.to_string(),
+        };
         Some(Task {
             key,
             key_text,
@@ -223,9 +228,18 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// The records of several segments by time. Each segment is in the order of its own thread, which is kept.
+/// The records of several segments by time. Each segment is in the order of its own thread, which is kept, and so is
+/// the order of the segments that were drained from one thread, whatever the clock did between them.
 pub fn merge<'a>(decoded: &'a [Decoded<'a>]) -> impl Iterator<Item = Record<'a>> {
-    let mut heads: Vec<_> = decoded.iter().map(|segment| segment.records().peekable()).collect();
+    let mut lanes: Vec<Vec<&'a Decoded<'a>>> = Vec::new();
+    for segment in decoded {
+        match lanes.iter_mut().find(|lane| segment.lane != 0 && lane[0].lane == segment.lane) {
+            Some(lane) => lane.push(segment),
+            None => lanes.push(vec![segment]),
+        }
+    }
+    let mut heads: Vec<_> =
+        lanes.into_iter().map(|lane| lane.into_iter().flat_map(Decoded::records).peekable()).collect();
     std::iter::from_fn(move || {
         let times = heads.iter_mut().enumerate().filter_map(|(at, head)| Some((head.peek()?.ts_ns, at)));
         let (_, first) = times.min()?;

@@ -12,8 +12,9 @@ use crate::loss::Loss;
 use crate::record::{Detail, Kind, Outcome, Record, Source, level_code};
 use crate::segment::cursor::put_varint;
 use crate::segment::hash::NumberMap;
+use crate::segment::known::KnownTasks;
 use crate::segment::{FRAME_HEAD, MAGIC, NO_SUMS, Segment, Stats, VERSION, checksum, frame};
-use crate::value::{BodyWriter, MAX_TEXT_BYTES, Name, PANICKED, put_formatted, put_links, put_text};
+use crate::value::{BodyWriter, Fields, MAX_TEXT_BYTES, Name, PANICKED, put_formatted, put_links, put_text};
 
 /// Position of a callsite in a segment's dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,9 +136,8 @@ pub struct SegmentWriter {
     stats: Stats,
     strings: NumberMap<u32>,
     callsites: NumberMap<CallsiteRef>,
-    tasks: NumberMap<KnownTask>,
+    tasks: KnownTasks,
     last_callsite: (u64, CallsiteRef),
-    last_task: (u64, KnownTask),
     task_count: u32,
 }
 
@@ -146,7 +146,6 @@ pub struct SegmentWriter {
 const MAX_HEAD: usize = 64;
 
 const NO_CALLSITE: (u64, CallsiteRef) = (0, CallsiteRef(0));
-const NO_TASK: (u64, KnownTask) = (0, KnownTask { task: TaskRef(0), parent: None, version: 0, epoch: 0 });
 
 // === impl SegmentWriter ===
 
@@ -170,9 +169,8 @@ impl SegmentWriter {
             stats: Stats::default(),
             strings: NumberMap::default(),
             callsites: NumberMap::default(),
-            tasks: NumberMap::default(),
+            tasks: KnownTasks::default(),
             last_callsite: NO_CALLSITE,
-            last_task: NO_TASK,
             task_count: 0,
         }
     }
@@ -200,7 +198,6 @@ impl SegmentWriter {
         self.callsites.clear();
         self.tasks.clear();
         self.last_callsite = NO_CALLSITE;
-        self.last_task = NO_TASK;
         self.task_count = 0;
         Segment { bytes, stats: std::mem::take(&mut self.stats) }
     }
@@ -257,21 +254,20 @@ impl SegmentWriter {
 
     /// What this segment knows of the task with this serial number.
     #[inline]
-    pub fn task(&mut self, serial: u64) -> Option<KnownTask> {
-        if self.last_task.0 == serial {
-            return Some(self.last_task.1);
-        }
-        let known = *self.tasks.get(&serial)?;
-        self.last_task = (serial, known);
-        Some(known)
+    pub fn task(&self, serial: u64) -> Option<KnownTask> {
+        self.tasks.get(serial)
     }
 
     /// Remembers that what is known of a task still holds at `epoch`.
     pub fn confirm_task(&mut self, serial: u64, epoch: u64) {
-        if let Some(known) = self.tasks.get_mut(&serial) {
-            known.epoch = epoch;
-            self.last_task = (serial, *known);
+        if let Some(known) = self.tasks.get(serial) {
+            self.tasks.insert(serial, KnownTask { epoch, ..known });
         }
+    }
+
+    /// Makes room among what is known: this task has ended.
+    pub fn forget_task(&mut self, serial: u64) {
+        self.tasks.forget(serial);
     }
 
     /// Describes a task, or describes it anew after its context changed. Serial numbers are the caller's, never 0.
@@ -284,7 +280,6 @@ impl SegmentWriter {
         let known = KnownTask { task: TaskRef(self.task_count), parent, version, epoch };
         self.task_count += 1;
         self.tasks.insert(serial, known);
-        self.last_task = (serial, known);
         known.task
     }
 
@@ -344,7 +339,11 @@ impl SegmentWriter {
         let head = RecordHead { level: record.level, callsite, task, seq: record.seq, ts_ns: record.ts_ns };
         let (mut message, mut body) = (Message::default(), BodyWriter::default());
         message.set(&record.message);
-        record.fields.for_each(|name, value| body.value(Name::Text(name), value));
+        match &record.fields {
+            // Indexes into the callsite's names mean the same in the copy.
+            Fields::Encoded { body: bytes, .. } => body.extend_from(bytes),
+            edited => edited.for_each(|name, value| body.value(Name::Text(name), value)),
+        }
         body.finish();
         match &record.detail {
             Detail::Loss(loss) => self.loss(loss, task),

@@ -213,6 +213,7 @@ impl Recorder {
                 let end = EndHead { outcome, duration_ns, busy_ns, error, quiet: ending.quiet };
                 let no_message = Message::default();
                 writer.end(&head, &end, if shortest { &no_message } else { &scratch.message }, &[]);
+                task.forget(writer);
             });
         });
     }

@@ -42,8 +42,6 @@ struct Inner {
     seq: AtomicU64,
     children: AtomicU64,
     busy_ns: AtomicU64,
-    /// The number of its end plus one, given by the first layer that records it.
-    end_seq: AtomicU64,
     /// Bit by bit, the recorders that kept the begin.
     begin_kept: AtomicU64,
     context: Mutex<SmallVec<[u8; INLINE_CONTEXT]>>,
@@ -212,7 +210,6 @@ impl Task {
             seq: AtomicU64::new(0),
             children: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
-            end_seq: AtomicU64::new(0),
             begin_kept: AtomicU64::new(0),
             context: Mutex::new(SmallVec::from_slice(new.context)),
             context_version: AtomicU64::new(0),
@@ -252,17 +249,9 @@ impl Task {
         0
     }
 
-    /// The number of its end, the same for every layer that records it. The layers of a stack are called one after the
-    /// other when a span closes.
+    /// The number of its end, the same for every layer that records it: its span is closed, nothing comes after it.
     pub(crate) fn end_seq(&self) -> u64 {
-        match self.0.end_seq.load(Ordering::Relaxed) {
-            0 => {
-                let seq = self.next_seq();
-                self.0.end_seq.store(seq + 1, Ordering::Relaxed);
-                seq
-            }
-            given => given - 1,
-        }
+        self.0.seq.load(Ordering::Relaxed)
     }
 
     /// Remembers that a recorder kept the begin; the span is being made.
@@ -353,6 +342,11 @@ impl Task {
         let context = lock(&self.0.context);
         let version = self.0.context_version.load(Ordering::Relaxed);
         self.define(writer, epoch, version, &Description { origin, context: &context, begins: true });
+    }
+
+    /// It has ended, and no more is written of it.
+    pub(crate) fn forget(&self, writer: &mut SegmentWriter) {
+        writer.forget_task(self.0.serial);
     }
 
     fn describe_anew(&self, writer: &mut SegmentWriter, epoch: u64) -> TaskRef {

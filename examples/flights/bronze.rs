@@ -7,6 +7,7 @@ use std::thread;
 
 use csv::{Position, StringRecord};
 use flate2::read::GzDecoder;
+use spanlake::prelude::ScopeExt;
 use tracing::{Span, error, field, info, info_span, instrument};
 
 use crate::error::Error;
@@ -76,7 +77,7 @@ fn read_in_parallel<const N: usize>(folder: &Path, sources: [&Source; N]) -> [Re
         let readers = sources.map(|source| {
             // Made here and entered there: the tasks keep this order whichever thread is faster.
             let span = info_span!("read_table", table = source.name, rows = field::Empty);
-            scope.spawn(move || span.in_scope(|| read_table(folder, source)))
+            scope.spawn_task(span, move || read_table(folder, source))
         });
         readers.map(|reader| reader.join().unwrap_or(Err(Error::ReaderPanicked)))
     })

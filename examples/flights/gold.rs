@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use spanlake::prelude::spawn_task;
 use tokio::task::JoinHandle;
-use tracing::{Instrument, Span, debug, field, info_span, instrument};
+use tracing::{Span, debug, field, info_span, instrument};
 
 use crate::error::Error;
 use crate::figures::Figures;
@@ -81,7 +82,7 @@ async fn aggregate_all(silver: &Arc<Silver>) -> Result<Gold, Error> {
 fn spawn_aggregate(silver: &Arc<Silver>, grouping: Grouping) -> JoinHandle<Vec<Group>> {
     let silver = Arc::clone(silver);
     let span = info_span!("aggregate", by = grouping.by, groups = field::Empty);
-    tokio::spawn(async move { aggregate(&silver.flights, grouping) }.instrument(span))
+    spawn_task(span, async move { aggregate(&silver.flights, grouping) })
 }
 
 fn aggregate(flights: &[NamedFlight], grouping: Grouping) -> Vec<Group> {

@@ -1,6 +1,7 @@
 //! A bronze, silver, gold job over the New York departures of January 2013, which checks its own result.
 //!
-//! Run it with `cargo run --release --example flights`. The data and their source are in `examples/data`.
+//! Run it with `cargo run --release --example flights`. The data and their source are in `examples/data`. It leaves its
+//! records in `./lake` and prints the tree of its tasks from there.
 
 mod error;
 mod bronze;
@@ -14,10 +15,13 @@ mod check;
 mod summary;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use spanlake::{DEFAULT_LAKE, Task, TaskKey};
 use tokio::runtime::Runtime;
-use tracing::instrument;
+use tracing::info_span;
 
 use crate::error::Error;
 use crate::gold::Gold;
@@ -26,12 +30,24 @@ use crate::summary::Summary;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let _guard = ();
+fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let guard = spanlake::init()?;
 
-    let outcome = run_job(Path::new(DATA))?;
-    print!("{}", Summary(&outcome));
-    Ok(())
+    let job = info_span!("flights");
+    let task = Task::of(&job).ok_or("the layers are set up, so every span has a task")?;
+    let outcome = job.in_scope(|| run_job(Path::new(DATA))).inspect_err(|error| task.fail(error));
+    drop(job);
+
+    let report = guard.shutdown(Duration::from_secs(30))?;
+    let shown = show(&task.key());
+    print!("{}", Summary(&outcome?));
+    println!("\n{report}");
+    Ok(if report.is_complete() { shown } else { ExitCode::FAILURE })
+}
+
+/// Prints the upper part of this run's tree, as `spanlake tree lake --task <key> --depth 2` does.
+fn show(key: &TaskKey) -> ExitCode {
+    spanlake_cli::main_from(["spanlake", "tree", DEFAULT_LAKE, "--task", &key.to_string(), "--depth", "2"])
 }
 
 /// What a run leaves behind for the summary.
@@ -41,7 +57,6 @@ struct Outcome {
     figures_checked: usize,
 }
 
-#[instrument(name = "flights", skip_all, err)]
 fn run_job(data: &Path) -> Result<Outcome, Error> {
     // A new folder per run: runs never meet each other's report, and nothing stays behind once it is checked.
     let output = tempfile::tempdir().map_err(Error::Prepare)?;

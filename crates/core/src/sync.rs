@@ -4,9 +4,33 @@ pub use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use std::sync::{PoisonError, TryLockError};
 
+/// How often a lock that is held is looked at again, before it is asked whether the process was forked.
+const LOOKS_BEFORE_FORK_CHECK: u32 = 1_000;
+
 /// Locks, taking over a poisoned lock.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks what other threads hold for moments only. Gives `None` in a process that is not `home`, when the lock is not
+/// free: a forked child has none of its parent's other threads, and what one of them held is held for ever.
+#[inline]
+pub fn lock_at_home<T: ?Sized>(mutex: &Mutex<T>, home: u32) -> Option<MutexGuard<'_, T>> {
+    try_lock(mutex).or_else(|| lock_contended(mutex, home))
+}
+
+#[cold]
+fn lock_contended<T: ?Sized>(mutex: &Mutex<T>, home: u32) -> Option<MutexGuard<'_, T>> {
+    for look in 1u32.. {
+        std::thread::yield_now();
+        if let Some(guard) = try_lock(mutex) {
+            return Some(guard);
+        }
+        if look.is_multiple_of(LOOKS_BEFORE_FORK_CHECK) && std::process::id() != home {
+            return None;
+        }
+    }
+    None
 }
 
 /// Locks if nobody holds it, taking over a poisoned lock.

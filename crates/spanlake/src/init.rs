@@ -100,7 +100,8 @@ impl Builder {
         let capture = capture.sink(JsonlSink::new(&lake).level(files));
         #[cfg(feature = "parquet")]
         let capture = capture.sink(ParquetSink::new(&lake).level(files));
-        let capture = if console == LevelFilter::OFF { capture } else { capture.sink(StreamSink::stderr().level(console)) };
+        let capture =
+            if console == LevelFilter::OFF { capture } else { capture.sink(StreamSink::stderr().level(console)) };
         let (capture, guard) = capture.build()?;
         let scope = ScopeLayer::builder().continue_from_env().build();
         // In front of everything, so that what nobody wants costs nothing.

@@ -20,9 +20,11 @@ pub mod prelude {
     #[cfg(feature = "parquet")]
     pub use spanlake_lake::ParquetSink;
     pub use spanlake_lake::{JsonlSink, StreamSink, SystemLogSink};
+    pub use spanlake_scope::{
+        Carrier, CommandExt, FutureExt, Inherit, ScopeExt, ScopeLayer, Task, in_task, spawn_thread,
+    };
     #[cfg(feature = "tokio")]
     pub use spanlake_scope::{JoinSetExt, spawn_task};
-    pub use spanlake_scope::{Carrier, CommandExt, FutureExt, Inherit, ScopeExt, ScopeLayer, Task, in_task, spawn_thread};
     pub use std::time::Duration;
     pub use tracing_subscriber::prelude::*;
 }

@@ -23,7 +23,7 @@ use crate::buffer::shard::ShardState;
 use crate::loss::{Loss, LossCounters, Losses};
 use crate::record::Source;
 use crate::segment::Segment;
-use crate::sync::{Arc, Condvar, Mutex, lock};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, lock_at_home};
 
 /// Default of [`BufferOptions::capacity_bytes`]: 64 MiB, about a million records.
 pub const DEFAULT_CAPACITY_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).unwrap();
@@ -87,7 +87,7 @@ impl Buffer {
         let fallback = source.with_thread("");
         let inner = Inner {
             policy: options.policy,
-            room: Room::new(options),
+            room: Room::new(options, source.pid),
             shards: Mutex::default(),
             fallback: Arc::new(Mutex::new(ShardState::new(&fallback))),
             spares: Mutex::default(),
@@ -108,7 +108,9 @@ impl Buffer {
     pub fn shard(&self) -> Shard {
         let source = self.inner.source.with_thread(thread_name());
         let state = Arc::new(Mutex::new(ShardState::new(&source)));
-        lock(&self.inner.shards).push(Arc::clone(&state));
+        if let Some(mut shards) = self.inner.lock(&self.inner.shards) {
+            shards.push(Arc::clone(&state));
+        }
         Shard::new(Arc::clone(&self.inner), state)
     }
 
@@ -127,7 +129,9 @@ impl Buffer {
     pub fn lose(&self, loss: &Loss) {
         self.inner.losses.add(loss);
         self.inner.recorded.fetch_add(loss.count(), Ordering::Relaxed);
-        lock(&self.inner.fallback).remember_loss(loss);
+        if let Some(mut fallback) = self.inner.lock(&self.inner.fallback) {
+            fallback.remember_loss(loss);
+        }
     }
 
     /// Counts records that were offered and kept, and lost afterwards.
@@ -140,11 +144,15 @@ impl Buffer {
     pub fn drain(&self) -> Vec<Segment> {
         self.inner.woken.store(false, Ordering::Relaxed);
         let mut segments = Vec::new();
-        let mut shards = lock(&self.inner.shards);
+        let Some(mut shards) = self.inner.lock(&self.inner.shards) else {
+            return segments;
+        };
         shards.retain(|shard| {
             // Counted before it is emptied: a thread that lets go later is found at the next drain.
             let gone = Arc::strong_count(shard) == 1;
-            let mut state = lock(shard);
+            let Some(mut state) = self.inner.lock(shard) else {
+                return true;
+            };
             self.inner.empty_shard(&mut state, &mut segments);
             if gone {
                 self.inner.recorded.fetch_add(state.recorded, Ordering::Relaxed);
@@ -152,7 +160,9 @@ impl Buffer {
             !gone
         });
         drop(shards);
-        self.inner.empty_shard(&mut lock(&self.inner.fallback), &mut segments);
+        if let Some(mut fallback) = self.inner.lock(&self.inner.fallback) {
+            self.inner.empty_shard(&mut fallback, &mut segments);
+        }
         // Unused grants came back; no shard's lock may be held here, see `Shard::wait_for_room`.
         self.inner.announce_space();
         segments
@@ -177,8 +187,10 @@ impl Buffer {
 
     /// How many records were offered so far, the lost ones included.
     pub fn recorded(&self) -> u64 {
-        let open: u64 = lock(&self.inner.shards).iter().map(|shard| lock(shard).recorded).sum();
-        open + lock(&self.inner.fallback).recorded + self.inner.recorded.load(Ordering::Relaxed)
+        let of = |shard: &Arc<Mutex<ShardState>>| self.inner.lock(shard).map_or(0, |state| state.recorded);
+        let shards = self.inner.lock(&self.inner.shards);
+        let open: u64 = shards.iter().flat_map(|shards| shards.iter()).map(of).sum();
+        open + of(&self.inner.fallback) + self.inner.recorded.load(Ordering::Relaxed)
     }
 
     /// What was lost so far.
@@ -221,12 +233,12 @@ impl Inner {
 
     fn announce_space(&self) {
         // Under the lock, so that a caller between its check and its wait does not miss it.
-        drop(lock(&self.drained));
+        drop(self.lock(&self.drained));
         self.space.notify_all();
     }
 
     fn spare(&self) -> Vec<u8> {
-        lock(&self.spares).pop().unwrap_or_default()
+        self.lock(&self.spares).and_then(|mut spares| spares.pop()).unwrap_or_default()
     }
 
     fn keep_spare(&self, bytes: Vec<u8>) {
@@ -239,10 +251,22 @@ impl Inner {
     /// Unparks the draining thread, once until it drains.
     fn wake(&self) {
         if !self.woken.swap(true, Ordering::Relaxed)
-            && let Some(thread) = &*lock(&self.wake)
+            && let Some(wake) = self.lock(&self.wake)
+            && let Some(thread) = &*wake
         {
             thread.unpark();
         }
+    }
+
+    /// Locks, unless this is a forked child in which nobody is left to unlock.
+    #[inline]
+    pub(crate) fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> Option<MutexGuard<'a, T>> {
+        lock_at_home(mutex, self.source.pid)
+    }
+
+    /// Whether this process is a fork of the one that made the buffer.
+    fn is_forked(&self) -> bool {
+        std::process::id() != self.source.pid
     }
 }
 

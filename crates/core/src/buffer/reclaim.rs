@@ -7,31 +7,46 @@ use crate::buffer::shard::ShardState;
 use crate::record::level_from_code;
 use crate::segment::Segment;
 use crate::segment::evict::{Wanted, evict};
-use crate::sync::{Arc, Mutex, lock, try_lock};
+use crate::sync::{Arc, Mutex};
 
 /// Beyond what the new record needs, this share of the missing room's segment is freed, so that not every record
 /// under overload pays for a search.
 const SLACK_BYTES: usize = 32 << 10;
 
 impl Inner {
-    /// Drops events whose level is a `victim`, least severe first and oldest first, until `need` bytes fit.
-    pub(crate) fn reclaim(&self, need: usize, victim: impl Fn(Level) -> bool) {
-        // Another thread that reclaims makes room for this one too; waiting for it would be blocking the caller.
-        let Some(_reclaiming) = try_lock(&self.reclaiming) else {
-            return;
+    /// Drops events whose level is a `victim`, least severe first and oldest first, until `need` bytes fit. Gives
+    /// whether there is more room than before, be it that another thread has made it meanwhile.
+    pub(crate) fn reclaim(&self, need: usize, victim: impl Fn(Level) -> bool) -> bool {
+        let Some(_reclaiming) = self.lock(&self.reclaiming) else {
+            return false;
         };
         let (bytes, records) = self.room.missing(need);
+        if (bytes, records) == (0, 0) {
+            return true;
+        }
         let slack = SLACK_BYTES.min(self.room.used() / 16);
         let mut wanted = Wanted { bytes: if bytes == 0 { 0 } else { bytes + slack }, records };
-        let shards: Vec<Arc<Mutex<ShardState>>> = lock(&self.shards).iter().cloned().collect();
+        let before = wanted;
+        let shards = self.lock(&self.shards).map_or_else(Vec::new, |shards| shards.clone());
         for levels in self.victim_levels(&victim) {
-            for shard in by_age(&shards) {
+            for shard in self.by_age(&shards) {
                 if wanted.is_met() {
-                    return;
+                    return true;
                 }
-                self.reclaim_from(&mut lock(&shard), &mut wanted, &levels);
+                if let Some(mut state) = self.lock(&shard) {
+                    self.reclaim_from(&mut state, &mut wanted, &levels);
+                }
             }
         }
+        wanted != before
+    }
+
+    /// The shards with the oldest record first.
+    fn by_age(&self, shards: &[Arc<Mutex<ShardState>>]) -> Vec<Arc<Mutex<ShardState>>> {
+        let age = |shard: &Arc<Mutex<ShardState>>| self.lock(shard).map_or(i64::MAX, |state| state.oldest_ns());
+        let mut aged: Vec<_> = shards.iter().map(|shard| (age(shard), shard)).collect();
+        aged.sort_by_key(|(oldest, _)| *oldest);
+        aged.into_iter().map(|(_, shard)| Arc::clone(shard)).collect()
     }
 
     /// The levels to search, pass by pass: all at once when every level gives way alike, else one after the other.
@@ -65,13 +80,6 @@ impl Inner {
 
 fn holds(stats: &crate::segment::Stats, levels: &[Level]) -> bool {
     levels.iter().any(|level| stats.event_bytes[usize::from(crate::record::level_code(*level))] > 0)
-}
-
-/// The shards with the oldest record first.
-fn by_age(shards: &[Arc<Mutex<ShardState>>]) -> Vec<Arc<Mutex<ShardState>>> {
-    let mut aged: Vec<_> = shards.iter().map(|shard| (lock(shard).oldest_ns(), shard)).collect();
-    aged.sort_by_key(|(oldest, _)| *oldest);
-    aged.into_iter().map(|(_, shard)| Arc::clone(shard)).collect()
 }
 
 impl ShardState {

@@ -20,6 +20,8 @@ const ENDS_GRANT: isize = 64;
 /// The bound on what a buffer holds.
 #[derive(Debug)]
 pub(crate) struct Room {
+    /// The process that made the buffer.
+    home: u32,
     capacity: isize,
     grant: usize,
     used: AtomicIsize,
@@ -31,11 +33,12 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn new(options: &BufferOptions) -> Self {
+    pub(crate) fn new(options: &BufferOptions, home: u32) -> Self {
         let capacity = options.capacity_bytes.get().min(isize::MAX as usize);
         let for_ends = capacity / 4;
         let most_ends = (for_ends / END_RESERVE) as isize;
         Self {
+            home,
             capacity: (capacity - for_ends) as isize,
             grant: GRANT_BYTES.min(capacity / GRANT_SHARE),
             used: AtomicIsize::new(0),
@@ -117,6 +120,10 @@ impl Room {
 
     #[cold]
     fn grant(&self, credit: &mut isize, need: usize) -> bool {
+        if std::process::id() != self.home {
+            // A forked child has nobody who drains: it gets no more room than its thread had at the fork.
+            return false;
+        }
         let exact = need as isize - *credit;
         [exact.max(self.grant as isize), exact].into_iter().any(|amount| {
             let take = |used: isize| (used + amount <= self.capacity).then_some(used + amount);

@@ -11,7 +11,7 @@ use crate::buffer::{Inner, Policy, SEGMENT_BYTES};
 use crate::loss::{Cause, Loss};
 use crate::record::Source;
 use crate::segment::{Segment, SegmentWriter};
-use crate::sync::{Arc, Mutex, MutexGuard, lock, try_lock};
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// A thread's way into the buffer. Dropped with its thread; what it still holds is drained all the same.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ pub(crate) struct ShardState {
     unstated: Vec<Loss>,
 }
 
-/// How often a caller looks again for a lock that the drain holds, before it asks whether the process was forked.
-const LOOKS_BEFORE_FORK_CHECK: u32 = 1_000;
+/// How often a caller makes room that other threads take before it can, until it gives up.
+const MOST_RECLAIMS: u32 = 100;
 
 // === impl Shard ===
 
@@ -176,6 +176,9 @@ impl Shard {
     ) -> Result<MutexGuard<'a, ShardState>, Cause> {
         let lacking = (offer.need as isize - state.credit).max(0) as usize;
         drop(state);
+        if self.buffer.is_forked() {
+            return Err(Cause::Forked);
+        }
         self.buffer.wake();
         match self.buffer.policy {
             Policy::DropNewest => Err(Cause::Full),
@@ -187,7 +190,7 @@ impl Shard {
 
     fn wait_for_room(&self, offer: &Offer, deadline: Instant) -> Result<MutexGuard<'_, ShardState>, Cause> {
         loop {
-            let drained = lock(&self.buffer.drained);
+            let drained = self.buffer.lock(&self.buffer.drained).ok_or(Cause::Forked)?;
             let mut state = self.lock().ok_or(Cause::Forked)?;
             if self.buffer.closed.load(Ordering::Relaxed) {
                 return Err(Cause::Closed);
@@ -200,9 +203,6 @@ impl Shard {
             if left.is_zero() {
                 return Err(Cause::Blocked);
             }
-            if forked(&self.buffer) {
-                return Err(Cause::Forked);
-            }
             drop(self.buffer.space.wait_timeout(drained, left));
         }
     }
@@ -213,9 +213,17 @@ impl Shard {
         lacking: usize,
         victim: impl Fn(Level) -> bool,
     ) -> Result<MutexGuard<'_, ShardState>, Cause> {
-        self.buffer.reclaim(lacking, victim);
-        let mut state = self.lock().ok_or(Cause::Forked)?;
-        if self.buffer.room.admit(&mut state.credit, offer.need) { Ok(state) } else { Err(Cause::Full) }
+        for _ in 0..MOST_RECLAIMS {
+            let reclaimed = self.buffer.reclaim(lacking, &victim);
+            let mut state = self.lock().ok_or(Cause::Forked)?;
+            if self.buffer.room.admit(&mut state.credit, offer.need) {
+                return Ok(state);
+            }
+            if !reclaimed {
+                break;
+            }
+        }
+        Err(Cause::Full)
     }
 
     fn lose(&self, state: &mut ShardState, offer: &Offer, cause: Cause) -> bool {
@@ -234,24 +242,7 @@ impl Shard {
 
     #[inline]
     fn lock(&self) -> Option<MutexGuard<'_, ShardState>> {
-        if let Some(state) = try_lock(&self.state) {
-            return Some(state);
-        }
-        self.lock_contended()
-    }
-
-    #[cold]
-    fn lock_contended(&self) -> Option<MutexGuard<'_, ShardState>> {
-        for look in 1u32.. {
-            if let Some(state) = try_lock(&self.state) {
-                return Some(state);
-            }
-            std::thread::yield_now();
-            if look % LOOKS_BEFORE_FORK_CHECK == 0 && forked(&self.buffer) {
-                return None;
-            }
-        }
-        None
+        self.buffer.lock(&self.state)
     }
 }
 
@@ -290,11 +281,6 @@ impl ShardState {
             self.sealed.push_back(self.writer.take(spare()));
         }
     }
-}
-
-/// Whether this process is a fork of the one that made the buffer.
-fn forked(buffer: &Inner) -> bool {
-    std::process::id() != buffer.source.pid
 }
 
 const _: () = assert!(END_RESERVE >= 80, "the shortest end must fit into its reserve");

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::buffer::Buffer;
 use crate::pump::report::{Report, SinkReport};
-use crate::sync::{Arc, Condvar, Mutex, lock};
+use crate::sync::{Arc, Condvar, Mutex, lock, lock_at_home};
 
 /// What a caller wants of the pump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +90,12 @@ impl Control {
         // What left the buffer is read first: records made meanwhile then count as pending, never as negative.
         let drained = self.drained.load(Ordering::Acquire);
         let filtered = self.filtered.load(Ordering::Relaxed);
-        let sinks: Vec<SinkReport> = self.boards.iter().map(|board| lock(board).clone()).collect();
+        let sinks: Vec<SinkReport> = self.boards.iter().map(|board| read(board, buffer.source().pid)).collect();
         let losses = buffer.losses();
         let recorded = buffer.recorded();
         let passed = drained.saturating_sub(filtered);
         let in_buffer = recorded.saturating_sub(losses.total() + drained);
-        let worst = sinks.iter().max_by_key(|sink| (sink.lost + sink.pending, passed - sink.written.min(passed)));
+        let worst = sinks.iter().max_by_key(|sink| (sink.lost + sink.pending, sink.written));
         Report {
             recorded,
             written: worst.map_or(passed, |sink| sink.written),
@@ -107,4 +107,9 @@ impl Control {
             sinks,
         }
     }
+}
+
+/// A sink's counts, or nothing in a forked child whose parent's pump was just changing them.
+fn read(board: &Board, home: u32) -> SinkReport {
+    lock_at_home(board, home).map(|board| board.clone()).unwrap_or_default()
 }

@@ -5,13 +5,13 @@ use std::fmt;
 use crate::loss::Losses;
 
 /// What became of everything recorded so far. `recorded = written + filtered + lost + pending`, where `written`,
-/// `filtered`, `lost` and `pending` are those of the sink that is worst off.
+/// `filtered`, `lost` and `pending` are those of the sink that misses most; among equals, of the one that took most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// Records that callers made: events, begins and ends within the layer's level.
     pub recorded: u64,
-    /// Records that every sink has.
+    /// Records that are where they belong.
     pub written: u64,
     /// Records that a processor dropped or that were below a sink's level.
     pub filtered: u64,

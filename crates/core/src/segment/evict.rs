@@ -22,7 +22,7 @@ pub(crate) struct Evicted {
 }
 
 /// How much has to go; reaches zero as records do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) bytes: usize,
     pub(crate) records: u64,

@@ -29,6 +29,12 @@ pub trait Sink: Send {
     fn tick(&mut self) -> Result<(), Error> {
         Ok(())
     }
+
+    /// How many records, losses not counted, were written and are not visible yet. Asked after each flush: what a failed
+    /// one leaves behind counts as pending, and as lost when the sink goes.
+    fn unpublished(&self) -> u64 {
+        0
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
@@ -50,6 +56,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn tick(&mut self) -> Result<(), Error> {
         (**self).tick()
+    }
+
+    fn unpublished(&self) -> u64 {
+        (**self).unpublished()
     }
 }
 

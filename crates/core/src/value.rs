@@ -14,8 +14,9 @@ use crate::segment::cursor::{Cursor, put_varint};
 /// Longest text or byte value kept, in bytes; the rest is cut and the record says so.
 pub const MAX_TEXT_BYTES: usize = u16::MAX as usize;
 
-/// What is kept of a text that is longer than [`MAX_TEXT_BYTES`]: room is left for the mark of the cut.
-const CUT_TEXT_BYTES: usize = MAX_TEXT_BYTES - "… [truncated, 18446744073709551615 bytes]".len();
+/// What is kept of a text that is longer than [`MAX_TEXT_BYTES`]: room is left for the mark of the cut, and for what an
+/// end puts before the text of its task.
+const CUT_TEXT_BYTES: usize = MAX_TEXT_BYTES - "FAILED … [truncated, 18446744073709551615 bytes]".len();
 
 /// Largest body of one record or one task, in bytes; fields that do not fit are left out and the record says so.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
@@ -138,6 +139,11 @@ impl BodyWriter {
     /// Starts from a body that was written before.
     pub fn extend_from(&mut self, body: &[u8]) {
         self.bytes.extend_from_slice(body);
+    }
+
+    /// Counts fields that were left out before they came here.
+    pub fn omit(&mut self, fields: u64) {
+        self.omitted += fields;
     }
 
     /// Ends the body: says how many fields were left out, if any.

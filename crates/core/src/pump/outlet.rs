@@ -30,6 +30,8 @@ pub(super) struct Outlet {
     backlog_bytes: usize,
     /// What it will never get, to be stated before anything newer is written.
     lost: Option<(Source, Loss)>,
+    /// What the sink took and had not made visible at the last flush; it counts as pending.
+    unpublished: u64,
     failures: u32,
     retry_at: Option<Instant>,
     board: Arc<Board>,
@@ -49,6 +51,7 @@ impl Outlet {
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             lost: None,
+            unpublished: 0,
             failures: 0,
             retry_at: None,
             board: Arc::new(Mutex::new(report)),
@@ -105,6 +108,7 @@ impl Outlet {
         for error in [result, fallback].into_iter().filter_map(Result::err) {
             self.note(&error);
         }
+        self.count_unpublished();
     }
 
     pub(super) fn tick(&mut self) {
@@ -119,6 +123,21 @@ impl Outlet {
             self.give_up_front();
         }
         self.flush();
+        if self.unpublished > 0 {
+            let mut board = lock(&self.board);
+            board.pending -= self.unpublished;
+            board.lost += self.unpublished;
+            board.state = SinkState::Degraded;
+        }
+    }
+
+    /// What a flush could not publish is not written, whatever the sink said when it took it.
+    fn count_unpublished(&mut self) {
+        let unpublished = catch_unwind(AssertUnwindSafe(|| self.sink.unpublished())).unwrap_or(self.unpublished);
+        let mut board = lock(&self.board);
+        board.written = (board.written + self.unpublished).saturating_sub(unpublished);
+        board.pending = (board.pending + unpublished).saturating_sub(self.unpublished);
+        self.unpublished = unpublished;
     }
 
     fn keep(&mut self, batch: &Batch<'_>, records: u64, most: usize) {

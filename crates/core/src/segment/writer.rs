@@ -10,11 +10,11 @@ use uuid::Uuid;
 use crate::key::TaskKey;
 use crate::loss::Loss;
 use crate::record::{Detail, Kind, Outcome, Record, Source, level_code};
-use crate::segment::cursor::put_varint;
+use crate::segment::cursor::{Cursor, put_varint};
 use crate::segment::hash::NumberMap;
 use crate::segment::known::KnownTasks;
 use crate::segment::{FRAME_HEAD, MAGIC, NO_SUMS, Segment, Stats, VERSION, checksum, frame};
-use crate::value::{BodyWriter, Fields, MAX_TEXT_BYTES, Name, PANICKED, put_formatted, put_links, put_text};
+use crate::value::{BodyWriter, Fields, MAX_TEXT_BYTES, Name, PANICKED, cut_text, put_formatted, put_links, put_text};
 
 /// Position of a callsite in a segment's dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -403,9 +403,10 @@ impl SegmentWriter {
         self.bytes.reserve(FRAME_HEAD + payload_len);
         self.bytes.extend_from_slice(&[0; FRAME_HEAD]);
         self.bytes.extend_from_slice(fixed.bytes());
-        self.bytes.extend_from_slice(extra);
-        self.bytes.extend_from_slice(&message.bytes);
-        self.bytes.extend_from_slice(fields);
+        // An end has none of these most of the time.
+        for part in [extra, &message.bytes, fields].into_iter().filter(|part| !part.is_empty()) {
+            self.bytes.extend_from_slice(part);
+        }
         self.seal_frame(start);
     }
 
@@ -490,6 +491,13 @@ impl Message {
         text.unwrap_or("")
     }
 
+    /// The text with the mark that says that it was cut, if it was.
+    pub fn marked_text(&self) -> Cow<'_, str> {
+        let mut cursor = Cursor::new(&self.bytes);
+        let marked = cursor.text().filter(|_| self.cut).zip(cursor.varint());
+        marked.map_or_else(|| Cow::Borrowed(self.text()), |(text, full_len)| cut_text(text, full_len))
+    }
+
     /// Length in bytes, encoded.
     #[inline]
     pub fn len(&self) -> usize {
@@ -518,13 +526,20 @@ struct Fixed {
 impl Fixed {
     #[inline]
     fn new(kind: u8, head: &RecordHead, flags: u8) -> Self {
-        let mut fixed = Self { bytes: [0; MAX_HEAD], len: 10 };
-        fixed.bytes[0] = kind;
-        fixed.bytes[1] = level_code(head.level) | flags;
-        fixed.bytes[2..10].copy_from_slice(&head.ts_ns.to_le_bytes());
+        let mut fixed = Self::start(kind, level_code(head.level) | flags, head.ts_ns);
         fixed.varint(head.callsite.map_or(0, |callsite| u64::from(callsite.0) + 1));
         fixed.varint(head.task.map_or(0, |task| u64::from(task.0) + 1));
         fixed.varint(head.seq);
+        fixed
+    }
+
+    /// Type, flags and time, with which every frame starts that has a time.
+    #[inline]
+    fn start(kind: u8, flags: u8, ts_ns: i64) -> Self {
+        let mut fixed = Self { bytes: [0; MAX_HEAD], len: 10 };
+        fixed.bytes[0] = kind;
+        fixed.bytes[1] = flags;
+        fixed.bytes[2..10].copy_from_slice(&ts_ns.to_le_bytes());
         fixed
     }
 
@@ -584,15 +599,16 @@ fn put_task(out: &mut Vec<u8>, definition: &TaskDefinition<'_>) {
     let own = if definition.own_context { frame::OWN_CONTEXT } else { 0 };
     let foreign = if definition.foreign_parent.is_some() { frame::FOREIGN_PARENT } else { 0 };
     let begins = if definition.begins { frame::BEGINS } else { 0 };
-    out.extend_from_slice(&[frame::TASK, origin | own | foreign | begins]);
-    out.extend_from_slice(&definition.started_ns.to_le_bytes());
-    put_varint(out, u64::from(definition.callsite.0));
+    let mut fixed = Fixed::start(frame::TASK, origin | own | foreign | begins, definition.started_ns);
+    fixed.varint(u64::from(definition.callsite.0));
+    if let TaskOrigin::Child { parent, number } = definition.origin {
+        fixed.varint(u64::from(parent.0));
+        fixed.varint(u64::from(number));
+    }
+    out.extend_from_slice(fixed.bytes());
     match definition.origin {
+        TaskOrigin::Child { .. } => {}
         TaskOrigin::Root(root) => out.extend_from_slice(root.as_bytes()),
-        TaskOrigin::Child { parent, number } => {
-            put_varint(out, u64::from(parent.0));
-            put_varint(out, u64::from(number));
-        }
         TaskOrigin::Continued(key) => put_text(out, &key.to_string()),
     }
     if let Some(span_id) = definition.foreign_parent {

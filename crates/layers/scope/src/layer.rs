@@ -15,7 +15,8 @@ use crate::tracker::Tracker;
 
 /// Gives every span a task. It may stand anywhere in the stack; its rules hold for all spanlake layers of it.
 ///
-/// Inside `reload::Layer` other layers cannot find it, and use the default rules.
+/// Inside `reload::Layer` other layers cannot find it, and use the default rules. Neither can a layer that stands before
+/// it inside an `Option` or a `Vec`, which do not tell their layers what stack they are in; there it has to come first.
 #[derive(Debug)]
 pub struct ScopeLayer {
     tracker: Tracker,
@@ -131,6 +132,6 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        self.tracker.on_close(&id, &ctx);
+        self.tracker.on_close(&id, &ctx, |_, _| ());
     }
 }

@@ -97,12 +97,20 @@ impl Local {
     /// The innermost task that this thread entered under `registry`.
     #[inline]
     pub(crate) fn current(&self, registry: usize) -> Option<&Task> {
-        self.entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.slot.task)
+        self.current_slot(registry).map(|slot| &slot.task)
     }
 
-    /// Leaves a span: the innermost entry of it, wherever it stands.
-    pub(crate) fn leave(&mut self, registry: usize, span: u64) -> Option<Entered> {
-        let at = self.entered.iter().rposition(|entered| entered.span == span && entered.registry == registry)?;
+    /// The same, with what else is known of its span.
+    #[inline]
+    pub(crate) fn current_slot(&self, registry: usize) -> Option<&Slot> {
+        self.entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.slot)
+    }
+
+    /// Leaves a span: the innermost entry of it that this tracker made, wherever it stands.
+    pub(crate) fn leave(&mut self, registry: usize, span: u64, tracker: u32) -> Option<Entered> {
+        let same =
+            |entered: &Entered| entered.span == span && entered.registry == registry && entered.slot.owner == tracker;
+        let at = self.entered.iter().rposition(same)?;
         Some(self.entered.remove(at))
     }
 

@@ -16,7 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::local::{self, Local, Scratch};
 use crate::rules::Rules;
 use crate::task::Task;
-use crate::tracker::{Tracker, task_of_span};
+use crate::tracker::Tracker;
 use crate::visit::{self, FieldVisitor, LogVisitor};
 
 /// Records what a subscriber sees into a [`Buffer`]. A layer holds one and forwards its callbacks to it.
@@ -35,6 +35,9 @@ static RECORDERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes of a frame beside its message and fields, generously.
 const FRAME_BYTES: usize = 40;
+
+/// What the error of an end says that was written into the room set aside for it, which has none for the error itself.
+const NO_ROOM: &str = "no room for the error";
 
 impl Recorder {
     /// Records what is at most as verbose as `level`.
@@ -115,7 +118,7 @@ impl Recorder {
         let Ok(_inside) = guest::enter(Place::Recording) else {
             return self.lose_inside(level);
         };
-        let explicit = event.parent().and_then(|parent| task_of_span(&ctx.span(parent)?)).map(|slot| slot.task);
+        let explicit = self.tracker.parent(event.parent(), event.is_contextual(), ctx);
         local::with_any(|local| self.event(local, event, explicit));
     }
 
@@ -124,9 +127,7 @@ impl Recorder {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        if let Some(slot) = self.tracker.on_close(id, ctx).filter(|slot| !slot.shared) {
-            self.end(&slot.task);
-        }
+        self.tracker.on_close(id, ctx, |task, local| self.end(local, task));
     }
 
     #[inline]
@@ -185,7 +186,7 @@ impl Recorder {
         }
     }
 
-    fn end(&self, task: &Task) {
+    fn end(&self, local: &mut Local, task: &Task) {
         let now_ns = self.tracker.clock.monotonic_ns();
         let ending = task.ending(now_ns);
         let level = ending.level;
@@ -193,28 +194,24 @@ impl Recorder {
             return;
         }
         let begin_kept = task.begin_kept(self.tracker.number);
-        let Ok(_inside) = guest::enter(Place::Recording) else {
-            return self.lose_inside(level);
-        };
-        local::with_any(|local| {
-            let (shard, scratch, anchor, _) = local.parts(&self.buffer);
-            scratch.message.clear();
-            ending.message.iter().for_each(|message| scratch.message.set(message));
-            let ts_ns = anchor.utc_ns(now_ns);
-            let seq = task.end_seq();
-            let error_len: usize = ending.error.iter().map(|link| link.len() + 2).sum();
-            let need = FRAME_BYTES + 24 + scratch.message.len() + error_len;
-            shard.offer(&Offer { level, ts_ns, need, admission: Admission::End { begin_kept } }, |writer, shortest| {
-                let described = task.describe(writer);
-                let callsite = Some(visit::describe_callsite(task.metadata(), writer));
-                let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
-                let (outcome, duration_ns, busy_ns) = (ending.outcome, ending.duration_ns, ending.busy_ns);
-                let error = if shortest { &[][..] } else { &ending.error };
-                let end = EndHead { outcome, duration_ns, busy_ns, error, quiet: ending.quiet };
-                let no_message = Message::default();
-                writer.end(&head, &end, if shortest { &no_message } else { &scratch.message }, &[]);
-                task.forget(writer);
-            });
+        let (shard, scratch, anchor, _) = local.parts(&self.buffer);
+        scratch.message.clear();
+        ending.message.iter().for_each(|message| scratch.message.set(message));
+        let ts_ns = anchor.utc_ns(now_ns);
+        let seq = task.end_seq();
+        let error_len: usize = ending.error.iter().map(|link| link.len() + 2).sum();
+        let need = FRAME_BYTES + 24 + scratch.message.len() + error_len;
+        shard.offer(&Offer { level, ts_ns, need, admission: Admission::End { begin_kept } }, |writer, shortest| {
+            let described = task.describe(writer);
+            let callsite = Some(visit::describe_callsite(task.metadata(), writer));
+            let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
+            let (outcome, duration_ns, busy_ns) = (ending.outcome, ending.duration_ns, ending.busy_ns);
+            let no_room = shortest && !ending.error.is_empty();
+            let error = if no_room { &[NO_ROOM.to_owned()][..] } else { &ending.error };
+            let end = EndHead { outcome, duration_ns, busy_ns, error, quiet: ending.quiet };
+            let no_message = Message::default();
+            writer.end(&head, &end, if shortest { &no_message } else { &scratch.message }, &[]);
+            task.forget(writer);
         });
     }
 

@@ -56,16 +56,24 @@ pub fn spawn_thread<T: Send + 'static>(span: Span, work: impl FnOnce() -> T + Se
 /// being called, the task ends as `cancelled`.
 pub fn in_task<T>(span: Span, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
-    let guard = CancelGuard(Task::of(&span));
+    let held = Held { guard: CancelGuard(Task::of(&span)), span };
     move || {
+        // Moved as a whole: a closure that is never called must drop the guard before the span.
+        let held = held;
         // The span lives in this thread's subscriber, which the other thread may not have as its default.
         tracing::dispatcher::with_default(&dispatch, || {
-            let output = span.in_scope(work);
-            guard.completed();
-            drop(span);
+            let output = held.span.in_scope(work);
+            held.guard.completed();
+            drop(held.span);
             output
         })
     }
+}
+
+/// A span on its way to another thread. The order of the fields is that in which they are dropped.
+struct Held {
+    guard: CancelGuard,
+    span: Span,
 }
 
 /// Spawns a Tokio task that runs `future` as the task of `span`. Aborted, or dropped with its runtime, the task ends
@@ -105,7 +113,8 @@ fn with_dispatch<F: Future>(future: F) -> impl Future<Output = F::Output> {
     future.with_current_subscriber()
 }
 
-/// Marks its task as cancelled unless the work was completed, or ends by a panic, which the span notices itself.
+/// Marks its task as cancelled unless the work was completed. Where the work panics, the span has noticed already that
+/// the task failed, which outweighs this.
 struct CancelGuard(Option<Task>);
 
 impl CancelGuard {
@@ -116,9 +125,7 @@ impl CancelGuard {
 
 impl Drop for CancelGuard {
     fn drop(&mut self) {
-        if let Some(task) = self.0.take()
-            && !thread::panicking()
-        {
+        if let Some(task) = self.0.take() {
             task.cancel();
         }
     }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use spanlake_core::key::MAX_DEPTH;
 use spanlake_core::segment::{SegmentWriter, TaskDefinition, TaskOrigin, TaskRef};
 use spanlake_core::sync::{Arc, Mutex, lock};
-use spanlake_core::value::{BodyWriter, MAX_CHAIN, Name};
+use spanlake_core::value::{BodyWriter, Name};
 use spanlake_core::{Category, Error, Level, Outcome, Stage, TaskKey, Value};
 use tracing_core::Metadata;
 use uuid::Uuid;
@@ -168,8 +168,7 @@ impl Task {
 
     /// Says that it failed, and why; the causes are kept. The first failure stays.
     pub fn fail(&self, error: &(dyn std::error::Error + 'static)) {
-        let links = std::iter::successors(Some(error), |error| error.source());
-        self.fail_with(links.take(MAX_CHAIN).map(ToString::to_string).collect());
+        self.fail_with(visit::links(error));
     }
 
     /// Says that it was given up before its end. A failure outweighs it.

@@ -19,7 +19,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use crate::carrier::Carrier;
 use crate::layer::ScopeLayer;
 use crate::local::{self, Entered, Local};
-use crate::rules::{Above, Inherit, Rules};
+use crate::rules::{Above, Continuing, Inherit, Rules};
 use crate::task::{NewTask, NewTaskAbove, Task};
 use crate::visit::{self, FieldVisitor};
 use crate::{REFUSED, panic};
@@ -29,7 +29,7 @@ use crate::{REFUSED, panic};
 pub(crate) struct Slot {
     pub(crate) task: Task,
     /// The tracker that made it and follows it.
-    owner: u32,
+    pub(crate) owner: u32,
     /// Whether the span has no task of its own, being nested too deep, and shares the one above.
     pub(crate) shared: bool,
 }
@@ -70,9 +70,16 @@ impl Tracker {
         let _ = self.stack.set(Stack { registry: registry_of(dispatch), rules: Arc::clone(rules) });
     }
 
+    /// The registry's address. Where it is not known, a number of this tracker's own that is no address, being odd.
     #[inline]
     pub(crate) fn registry(&self) -> usize {
-        self.stack.get().map_or(0, |stack| stack.registry)
+        self.stack.get().map_or(2 * self.number as usize + 1, |stack| stack.registry)
+    }
+
+    /// Whether it was never told its registry: `Option` and `Vec` do not pass `on_register_dispatch` on, and `reload`
+    /// does not call it for a layer that comes later.
+    fn is_lost(&self) -> bool {
+        self.stack.get().is_none()
     }
 
     pub(crate) fn rules(&self) -> &Arc<Rules> {
@@ -98,7 +105,7 @@ impl Tracker {
         let Ok(_inside) = guest::enter(guest::Place::Recording) else {
             return false;
         };
-        let explicit = attrs.parent().and_then(|parent| task_of_span(&ctx.span(parent)?)).map(|slot| slot.task);
+        let explicit = self.parent(attrs.parent(), attrs.is_contextual(), ctx);
         local::with_any(|local| {
             if let Some(made) = made {
                 return each(&made, local, false);
@@ -159,7 +166,7 @@ impl Tracker {
         let (registry, span) = (self.registry(), id.into_u64());
         let panicking = std::thread::panicking();
         local::with(|local| {
-            let Some(left) = local.leave(registry, span) else {
+            let Some(left) = local.leave(registry, span, self.number) else {
                 return;
             };
             left.slot.task.add_busy(self.clock.monotonic_ns().saturating_sub(left.at_ns));
@@ -170,17 +177,21 @@ impl Tracker {
         });
     }
 
-    /// Gives the task of a span that is gone.
-    pub(crate) fn on_close<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Slot>
+    /// Gives the task of a span that is gone to `each`, unless the span had none of its own.
+    pub(crate) fn on_close<S>(&self, id: &Id, ctx: &Context<'_, S>, each: impl FnOnce(&Task, &mut Local))
     where
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
-        let recent = local::with(|local| local.take_recent(self.registry(), id.into_u64())).flatten();
-        let slot = recent.or_else(|| self.slot(id, ctx))?;
-        if !slot.shared {
-            slot.task.close();
-        }
-        Some(slot)
+        let (registry, span) = (self.registry(), id.into_u64());
+        local::with_any(|local| {
+            let Some(slot) = local.take_recent(registry, span).or_else(|| self.slot(id, ctx)) else {
+                return;
+            };
+            if !slot.shared {
+                slot.task.close();
+                each(&slot.task, local);
+            }
+        });
     }
 
     /// The span's task, when this tracker follows it or not; `None` for a span that has none.
@@ -189,6 +200,20 @@ impl Tracker {
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
         task_of_span(&ctx.span(id)?)
+    }
+
+    /// The task of the span that an event or a new span names as its parent. Where this layer's registry is not known,
+    /// so that the thread's own stack does not tell, also that of the span they stand in.
+    pub(crate) fn parent<S>(&self, named: Option<&Id>, contextual: bool, ctx: &Context<'_, S>) -> Option<Task>
+    where
+        S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let span = match named {
+            Some(id) => ctx.span(id)?,
+            None if contextual && self.is_lost() => guarded(|| ctx.lookup_current()).flatten()?,
+            None => return None,
+        };
+        Some(task_of_span(&span)?.task)
     }
 
     /// Notices the event with which `#[instrument(err)]` reports that its function failed.
@@ -207,7 +232,12 @@ impl Tracker {
     where
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
-        let slot = ctx.event_span(event).and_then(|span| task_of_span(&span));
+        // Not by way of the span's extensions: another layer may hold them while it reports an error of its own.
+        let slot = if self.is_lost() {
+            ctx.event_span(event).and_then(|span| task_of_span(&span))
+        } else {
+            local::with(|local| local.current_slot(self.registry()).cloned()).flatten()
+        };
         let Some(slot) =
             slot.filter(|slot| slot.owner == self.number && is_same_place(slot.task.metadata(), event.metadata()))
         else {
@@ -244,8 +274,8 @@ impl Tracker {
             carrier: Some(&mut carrier),
         });
         let above = self.above(local, attrs, explicit, &carrier, rules);
-        let continues_process = matches!(above, Parent::Process(_));
         let owner = self.number;
+        let mut continuing = None;
         let above = match above {
             Parent::Fresh(refused) => {
                 if let Some(refused) = refused {
@@ -255,7 +285,8 @@ impl Tracker {
             }
             Parent::Task(task) if task.is_deepest() => return Some(Slot { task, owner, shared: true }),
             Parent::Task(task) => NewTaskAbove::Task(task),
-            Parent::Carrier(carrier) | Parent::Process(carrier) => NewTaskAbove::Elsewhere(carrier),
+            Parent::Carrier(carrier) => NewTaskAbove::Elsewhere(carrier),
+            Parent::Process(process) => NewTaskAbove::Elsewhere(continuing.insert(process).carrier.clone()),
         };
         local.scratch.body.finish();
         let serial = local.next_serial();
@@ -264,27 +295,27 @@ impl Tracker {
             serial,
             above,
             metadata: attrs.metadata(),
-            message: local.scratch.message.text(),
+            message: &local.scratch.message.marked_text(),
             context: local.scratch.body.bytes(),
             own_context: rules.inherit == Inherit::Own,
             started_ns: local.anchor.utc_ns(started_monotonic_ns),
             started_monotonic_ns,
         };
         let task = Task::new(new)?;
-        if continues_process {
-            rules.continued(&task);
+        if let Some(continuing) = continuing {
+            continuing.begun(&task);
         }
         Some(Slot { task, owner, shared: false })
     }
 
-    fn above(
+    fn above<'r>(
         &self,
         local: &Local,
         attrs: &Attributes<'_>,
         explicit: Option<Task>,
         carrier: &str,
-        rules: &Rules,
-    ) -> Parent {
+        rules: &'r Rules,
+    ) -> Parent<'r> {
         if !carrier.is_empty() {
             return carrier.parse().map_or_else(|error: Error| Parent::Fresh(Some(error.chain())), Parent::Carrier);
         }
@@ -295,7 +326,7 @@ impl Tracker {
         match explicit.or(contextual) {
             Some(task) => Parent::Task(task),
             None => match rules.above_root() {
-                Above::Elsewhere(carrier) => Parent::Process(carrier),
+                Above::Elsewhere(continuing) => Parent::Process(continuing),
                 Above::Process(task) => Parent::Task(task),
                 Above::Nothing => Parent::Fresh(rules.refused.as_ref().map(Error::chain)),
             },
@@ -310,13 +341,13 @@ impl Drop for Tracker {
 }
 
 /// What a new span's task hangs on.
-enum Parent {
+enum Parent<'r> {
     /// Nothing; with the reason why not what it should have continued.
     Fresh(Option<String>),
     Task(Task),
     Carrier(Carrier),
     /// What the process as a whole continues.
-    Process(Carrier),
+    Process(Continuing<'r>),
 }
 
 // === looking tasks up ===
@@ -333,7 +364,8 @@ pub(crate) fn task_of(span: &tracing::Span) -> Option<Task> {
 
 pub(crate) fn current_task() -> Option<Task> {
     let registry = tracing::dispatcher::get_default(registry_of);
-    local::with(|local| local.current(registry).cloned()).flatten()
+    let entered = local::with(|local| local.current(registry).cloned()).flatten();
+    entered.or_else(|| task_of(&tracing::Span::current()))
 }
 
 /// The registry's address, which no other registry has while this one lives.

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use spanlake_core::Value;
+use spanlake_core::record::field_value;
 use spanlake_core::segment::{CallsiteDefinition, CallsiteRef, Message, SegmentWriter};
-use spanlake_core::value::{BodyWriter, Fields, Name};
+use spanlake_core::value::{BodyWriter, Fields, Name, OMITTED_FIELDS};
 use tracing_core::Metadata;
 use tracing_core::field::{Field, Visit};
 
@@ -207,8 +209,11 @@ fn names<'a>(metadata: &'a Metadata<'_>) -> impl Iterator<Item = &'a str> {
 pub(crate) fn merged_body(names: &[&'static str], context: &[u8], newer: &[u8]) -> Vec<u8> {
     let newer = Fields::Encoded { names, body: newer }.to_vec();
     let mut fields = Fields::Encoded { names, body: context }.to_vec();
-    fields.retain(|field| newer.iter().all(|newer| newer.name != field.name));
     let mut merged = BodyWriter::default();
+    if let Some(Value::U64(omitted)) = field_value(&fields, OMITTED_FIELDS) {
+        merged.omit(*omitted);
+    }
+    fields.retain(|field| field.name != OMITTED_FIELDS && newer.iter().all(|newer| newer.name != field.name));
     for field in fields.iter().chain(&newer) {
         merged.value(Name::Text(&field.name), &field.value);
     }
@@ -216,12 +221,22 @@ pub(crate) fn merged_body(names: &[&'static str], context: &[u8], newer: &[u8]) 
     merged.bytes().to_vec()
 }
 
+/// An error and its causes, each cut to what is kept of one. Formatting them is foreign code, whose panics stay here.
+pub(crate) fn links(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut body = BodyWriter::default();
+    body.error(Name::Text("error"), error);
+    Fields::Encoded { names: &[], body: body.bytes() }.get("error").map(links_of).unwrap_or_default()
+}
+
 /// The text of the field `error` when it is all that a body has.
 pub(crate) fn lone_error(metadata: &'static Metadata<'static>, body: &[u8]) -> Option<Vec<String>> {
     let names: Vec<&'static str> = names(metadata).collect();
-    let value = Fields::Encoded { names: &names, body }.get("error")?;
-    Some(match value {
-        spanlake_core::Value::Error(chain) => chain.into_iter().map(|link| link.into_owned()).collect(),
+    Fields::Encoded { names: &names, body }.get("error").map(links_of)
+}
+
+fn links_of(error: Value<'_>) -> Vec<String> {
+    match error {
+        Value::Error(chain) => chain.into_iter().map(|link| link.into_owned()).collect(),
         value => vec![value.to_string()],
-    })
+    }
 }

@@ -190,7 +190,7 @@ fn host_name() -> String {
 // === impl Record ===
 
 impl<'a> Record<'a> {
-    /// The record's key; `None` outside any task.
+    /// The record's key; `None` outside any task, where statements of loss stand.
     pub fn key(&self) -> Option<RecordKey> {
         let task = self.task?;
         Some(RecordKey { task: task.key.clone(), seq: self.seq })

@@ -271,7 +271,7 @@ impl ShardState {
     pub(crate) fn write_losses(&mut self) {
         let before = self.writer.len();
         for loss in self.unstated.drain(..) {
-            self.writer.loss(&loss, None);
+            self.writer.loss(&loss);
         }
         self.credit -= (self.writer.len() - before) as isize;
     }

@@ -185,7 +185,7 @@ impl Outlet {
     fn state_loss(&mut self) -> Result<(), Error> {
         if let Some((source, loss)) = &self.lost {
             let mut writer = SegmentWriter::new(source);
-            writer.loss(loss, None);
+            writer.loss(loss);
             Kept(vec![writer.take(Vec::new())]).write(&mut *self.sink, self.level)?;
             self.lost = None;
         }

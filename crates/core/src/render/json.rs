@@ -18,6 +18,8 @@ pub(crate) struct TaskJson {
     name: String,
     /// `"dataflow_id":…,"context":{…},`
     context: String,
+    /// Where the merged context itself stands in that.
+    context_at: usize,
     /// `,"trace_id":"…","span_id":"…"}` and the line's end
     ids: String,
 }
@@ -92,20 +94,19 @@ impl Task<'_> {
             put_text_key(&mut name, "task", Some(self.name));
             put_text_key(&mut context, "dataflow_id", self.dataflow_id().as_deref());
             context.extend_from_slice(b"\"context\":");
+            let context_at = context.len();
             put_fields(&mut context, &self.context);
             context.push(b',');
             let (trace_id, span_id) = (hex(&self.key.trace_id()), hex(&self.span_id()));
             let ids = format!(",\"trace_id\":\"{trace_id}\",\"span_id\":\"{span_id}\"}}\n");
-            TaskJson { name: into_text(name), context: into_text(context), ids }
+            TaskJson { name: into_text(name), context: into_text(context), context_at, ids }
         })
     }
 
     /// The merged context as JSON text.
     pub fn context_json(&self) -> &str {
-        // The fragment is `"dataflow_id":…,"context":{…},`; the name of a dataflow may hold any text but no bare quote.
-        let fragment = &self.json().context;
-        let start = fragment.find(",\"context\":").map_or(0, |at| at + ",\"context\":".len());
-        &fragment[start..fragment.len() - 1]
+        let json = self.json();
+        &json.context[json.context_at..json.context.len() - 1]
     }
 }
 

@@ -9,7 +9,7 @@ use tracing_core::Level;
 use crate::loss::{Cause, Loss};
 use crate::record::level_from_code;
 use crate::segment::cursor::Cursor;
-use crate::segment::writer::{RecordHead, loss_frame};
+use crate::segment::writer::loss_frame;
 use crate::segment::{FRAME_HEAD, HEADER_START, Segment, Stats, frame};
 
 /// What eviction did to one segment.
@@ -119,8 +119,7 @@ impl Rewrite {
 
 /// A statement of loss as a frame, timed as the first of what was lost, in whose place it stands.
 fn statement(loss: &Loss) -> Vec<u8> {
-    let head = RecordHead { level: Level::WARN, callsite: None, task: None, seq: 0, ts_ns: loss.first_ns };
-    loss_frame(&head, loss)
+    loss_frame(loss, loss.first_ns)
 }
 
 /// The part of a record frame that eviction looks at.

@@ -190,7 +190,8 @@ impl SegmentWriter {
         &self.stats
     }
 
-    /// Ends the current segment; the next one is written into `reuse`, whose content is dropped.
+    /// Ends the current segment; the next one is written into `reuse`, whose content is dropped. A segment that nothing
+    /// was written into has no bytes, and is no segment to a reader.
     pub fn take(&mut self, mut reuse: Vec<u8>) -> Segment {
         reuse.clear();
         let bytes = std::mem::replace(&mut self.bytes, reuse);
@@ -311,12 +312,10 @@ impl SegmentWriter {
         self.record(head, &fixed, &error, message, fields);
     }
 
-    /// Writes a statement of loss; `task` when all of it was lost in one task.
-    pub fn loss(&mut self, loss: &Loss, task: Option<TaskRef>) {
-        let head = RecordHead { level: Level::WARN, callsite: None, task, seq: 0, ts_ns: loss.last_ns };
+    /// Writes a statement of loss. It stands outside any task, because it has no number in one.
+    pub fn loss(&mut self, loss: &Loss) {
         self.start_segment();
-        let bytes = loss_frame(&head, loss);
-        self.bytes.extend_from_slice(&bytes);
+        self.bytes.extend_from_slice(&loss_frame(loss, loss.last_ns));
     }
 
     /// Writes a record that was read from another segment, describing its callsite and task as needed.
@@ -346,7 +345,7 @@ impl SegmentWriter {
         }
         body.finish();
         match &record.detail {
-            Detail::Loss(loss) => self.loss(loss, task),
+            Detail::Loss(loss) => self.loss(loss),
             Detail::End(end) => {
                 let error: Vec<String> = end.error.iter().cloned().map(Cow::into_owned).collect();
                 let head_of_end = EndHead {
@@ -577,8 +576,9 @@ fn seal_frame(bytes: &mut [u8], start: usize) {
 }
 
 /// A whole frame that states a loss.
-pub(crate) fn loss_frame(head: &RecordHead, loss: &Loss) -> Vec<u8> {
-    let fixed = Fixed::new(frame::LOSS, head, 0);
+pub(crate) fn loss_frame(loss: &Loss, ts_ns: i64) -> Vec<u8> {
+    let head = RecordHead { level: Level::WARN, callsite: None, task: None, seq: 0, ts_ns };
+    let fixed = Fixed::new(frame::LOSS, &head, 0);
     let mut bytes = vec![0; FRAME_HEAD];
     bytes.extend_from_slice(fixed.bytes());
     bytes.push(loss.cause as u8);

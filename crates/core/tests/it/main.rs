@@ -1,0 +1,40 @@
+//! Behaviour of the core: keys, values, segments, renderings, the buffer and the pump.
+
+/// What the modules share: records made by hand, and sinks that remember.
+mod support;
+
+/// Task and record keys print, parse, sort and refuse as documented.
+mod key;
+
+/// Errors have a code for machines, a message for people and a chain that prints once.
+mod error;
+
+/// Values keep their type through a body; what is too long is cut and says so.
+mod value;
+
+/// Segments are read back as they were written, alone, also when they are cut or damaged.
+mod segment;
+
+/// Bytes that were released once open for ever.
+mod golden;
+
+/// Records as JSON lines: every key, in order, whatever the values hold.
+mod json;
+
+/// Records as lines for people: one record, one line, then its causes.
+mod text;
+
+/// Moments as UTC text.
+mod time;
+
+/// The clock's UTC follows the machine, its durations do not.
+mod clock;
+
+/// What a full buffer does, and what it says about it.
+mod buffer;
+
+/// Random use of small buffers: nothing unaccounted, no end missing, no bound passed.
+mod random;
+
+/// The pump drains, processes, writes, retries, flushes and stops within its deadlines.
+mod pump;

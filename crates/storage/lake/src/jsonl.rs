@@ -1,0 +1,83 @@
+//! JSON lines: every record at once, for people and `tail -f`.
+
+use std::num::NonZeroU64;
+use std::path::Path;
+
+use spanlake_core::render::JsonLines;
+use spanlake_core::{Batch, Error, LevelFilter, Sink};
+
+use crate::append::AppendLog;
+use crate::layout::{JSONL, LogType};
+use crate::partition::Partition;
+
+/// Appends records as JSON lines to `<lake>/debug_json/records/`. Nothing is opened before the first record comes.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`level`](Self::level) | `TRACE`: all that the layer passes on |
+/// | [`partition`](Self::partition) | [`DEFAULT_PARTITION`](crate::DEFAULT_PARTITION) |
+/// | [`max_file_bytes`](Self::max_file_bytes) | [`DEFAULT_MAX_FILE_BYTES`](crate::DEFAULT_MAX_FILE_BYTES) |
+///
+/// ```
+/// use spanlake_core::LevelFilter;
+/// use spanlake_lake::JsonlSink;
+///
+/// let sink = JsonlSink::new("lake").level(LevelFilter::DEBUG);
+/// ```
+#[derive(Debug)]
+#[must_use = "a sink writes what a pump gives it"]
+pub struct JsonlSink {
+    name: String,
+    level: LevelFilter,
+    log: AppendLog,
+    lines: JsonLines,
+}
+
+impl JsonlSink {
+    /// Writes below the folder `lake`.
+    pub fn new(lake: impl AsRef<Path>) -> Self {
+        let lake = lake.as_ref();
+        Self {
+            name: format!("jsonl {}", lake.display()),
+            level: LevelFilter::TRACE,
+            log: AppendLog::new("JsonlSink", lake, LogType::Records, JSONL),
+            lines: JsonLines::default(),
+        }
+    }
+
+    /// The least severe level it takes.
+    pub fn level(mut self, level: LevelFilter) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// The folders that the files of one time lie in.
+    pub fn partition(mut self, partition: Partition) -> Self {
+        self.log.set_partition(partition);
+        self
+    }
+
+    /// The record that would make a file longer opens the next one; only a record that is longer by itself exceeds it.
+    pub fn max_file_bytes(mut self, bytes: NonZeroU64) -> Self {
+        self.log.set_max_file_bytes(bytes);
+        self
+    }
+}
+
+impl Sink for JsonlSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn level(&self) -> LevelFilter {
+        self.level
+    }
+
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        self.log.write(batch, |out, record| self.lines.put(out, record))
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.log.flush()
+    }
+}

@@ -1,0 +1,73 @@
+//! Writing a file and showing it.
+
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+use parquet::errors::ParquetError;
+use parquet::file::writer::SerializedFileWriter;
+use spanlake_core::{Category, Error, Stage};
+
+use super::chunk::{ZSTD_LEVEL, Zstd};
+use super::columns::Group;
+use super::rows::Rows;
+use super::schema::Format;
+use crate::draft::Draft;
+use crate::layout::LakeFile;
+
+/// Writes files of rows.
+pub(super) struct Publisher {
+    format: Format,
+    zstd: Zstd,
+    row_group_rows: NonZeroUsize,
+}
+
+impl Publisher {
+    pub(super) fn new(row_group_rows: NonZeroUsize) -> Result<Self, Error> {
+        let zstd = Zstd::new(ZSTD_LEVEL).map_err(ParquetError::from);
+        let parts = Format::new().and_then(|format| Ok((format, zstd?)));
+        let (format, zstd) = parts.map_err(|error| {
+            Error::new(Stage::Factory, "ParquetSink", Category::Unexpected, "cannot set the format up").caused_by(error)
+        })?;
+        Ok(Self { format, zstd, row_group_rows })
+    }
+
+    /// Publishes `rows`, which it sorts, as a file in `folder`; gives the number that the file got. After an error
+    /// nothing of it is left, and the rows are as good as before.
+    pub(super) fn publish(&mut self, folder: &Path, name: &LakeFile, rows: &mut Rows) -> Result<u32, Error> {
+        let path = folder.join(name.to_string());
+        let draft = Draft::create(folder, name).map_err(|error| io_error("cannot create the file", &path, error))?;
+        rows.sort();
+        self.write(draft.file(), rows).map_err(|error| write_error(&path, error))?;
+        let number = draft.number();
+        draft.publish().map_err(|error| io_error("cannot publish the file", &path, error))?;
+        Ok(number)
+    }
+
+    fn write(&mut self, file: &File, rows: &Rows) -> Result<(), ParquetError> {
+        let root = self.format.parquet.root_schema_ptr();
+        let mut writer = SerializedFileWriter::new(file, root, Arc::clone(&self.format.properties))?;
+        let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&self.format.arrow));
+        for (at, group) in rows.rows.chunks(self.row_group_rows.get()).enumerate() {
+            let writers = factory.create_column_writers(at)?;
+            let mut out = writer.next_row_group()?;
+            Group::new(rows, group, &self.format, &mut self.zstd).write(writers, &mut out)?;
+            out.close()?;
+        }
+        writer.close()?;
+        Ok(())
+    }
+}
+
+pub(super) fn io_error(message: &str, path: &Path, error: io::Error) -> Error {
+    Error::io("ParquetSink", message, error).with("path", path.display())
+}
+
+/// The library wraps the errors of the file that it writes to: as far as one can tell, another try can help.
+fn write_error(path: &Path, error: ParquetError) -> Error {
+    let failed = Error::new(Stage::Handler, "ParquetSink", Category::Io, "cannot write the file");
+    failed.caused_by(error).recoverable().with("path", path.display())
+}

@@ -1,0 +1,218 @@
+//! The sink: what is kept, and when it becomes a file.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use spanlake_core::{Batch, Error, LevelFilter, Sink};
+
+use super::publish::{Publisher, io_error};
+use super::rows::Rows;
+use crate::file::sync_folders;
+use crate::layout::{LakeFile, LogType, PARQUET, Purpose, folder};
+use crate::partition::Partition;
+use crate::places::{Place, Places};
+
+/// Default of [`ParquetSink::max_buffered_bytes`]: 32 MiB, some 300,000 records.
+pub const DEFAULT_MAX_BUFFERED_BYTES: NonZeroUsize = NonZeroUsize::new(32 << 20).unwrap();
+
+/// Default of [`ParquetSink::max_file_rows`]: a million.
+pub const DEFAULT_MAX_FILE_ROWS: NonZeroUsize = NonZeroUsize::new(1_000_000).unwrap();
+
+/// Default of [`ParquetSink::row_group_rows`]: 128 Ki.
+pub const DEFAULT_ROW_GROUP_ROWS: NonZeroUsize = NonZeroUsize::new(128 << 10).unwrap();
+
+/// Default of [`ParquetSink::max_age`]: a minute.
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// Publishes records as Parquet in `<lake>/analyst/records/`, sorted by task and number within the task.
+///
+/// Records are kept in memory until one of the limits is reached or the pump flushes; then they become a file, which
+/// readers see when it is whole and synced. What is kept when the process is killed is gone: have a [`JsonlSink`] in the
+/// same lake where that matters. After a failure everything is kept and tried again; while the limits are exceeded
+/// new batches are refused, so that they wait in the pump's backlog, which is bounded.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`level`](Self::level) | `TRACE`: all that the layer passes on |
+/// | [`partition`](Self::partition) | [`DEFAULT_PARTITION`](crate::DEFAULT_PARTITION) |
+/// | [`max_buffered_bytes`](Self::max_buffered_bytes) | [`DEFAULT_MAX_BUFFERED_BYTES`] |
+/// | [`max_file_rows`](Self::max_file_rows) | [`DEFAULT_MAX_FILE_ROWS`] |
+/// | [`max_age`](Self::max_age) | [`DEFAULT_MAX_AGE`] |
+/// | [`row_group_rows`](Self::row_group_rows) | [`DEFAULT_ROW_GROUP_ROWS`] |
+///
+/// ```
+/// use std::time::Duration;
+/// use spanlake_lake::ParquetSink;
+///
+/// let sink = ParquetSink::new("lake").max_age(Duration::from_secs(600));
+/// ```
+///
+/// [`JsonlSink`]: crate::JsonlSink
+#[must_use = "a sink writes what a pump gives it"]
+pub struct ParquetSink {
+    name: String,
+    level: LevelFilter,
+    lake: PathBuf,
+    folder: PathBuf,
+    max_buffered_bytes: usize,
+    max_file_rows: usize,
+    max_age: Duration,
+    row_group_rows: NonZeroUsize,
+    places: Places<Open>,
+    /// When the oldest row came, or when publishing it failed; `None` when there is none.
+    since: Option<Instant>,
+    /// Made when the first file is.
+    publisher: Option<Publisher>,
+}
+
+/// The next file of a place.
+#[derive(Debug, Default)]
+struct Open {
+    rows: Rows,
+    last_number: u32,
+}
+
+// === impl ParquetSink ===
+
+impl ParquetSink {
+    /// Writes below the folder `lake`.
+    pub fn new(lake: impl AsRef<Path>) -> Self {
+        let lake = lake.as_ref();
+        Self {
+            name: format!("parquet {}", lake.display()),
+            level: LevelFilter::TRACE,
+            lake: lake.to_owned(),
+            folder: folder(lake, Purpose::Analyst, LogType::Records),
+            max_buffered_bytes: DEFAULT_MAX_BUFFERED_BYTES.get(),
+            max_file_rows: DEFAULT_MAX_FILE_ROWS.get(),
+            max_age: DEFAULT_MAX_AGE,
+            row_group_rows: DEFAULT_ROW_GROUP_ROWS,
+            places: Places::new(Partition::default()),
+            since: None,
+            publisher: None,
+        }
+    }
+
+    /// The least severe level it takes.
+    pub fn level(mut self, level: LevelFilter) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// The folders that the files of one time lie in.
+    pub fn partition(mut self, partition: Partition) -> Self {
+        self.places = Places::new(partition);
+        self
+    }
+
+    /// Memory that the kept records may take, about; a batch that comes when they do is preceded by publishing them.
+    pub fn max_buffered_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_buffered_bytes = bytes.get();
+        self
+    }
+
+    /// Rows at which a file is full. The batch that brings them is in it as a whole.
+    pub fn max_file_rows(mut self, rows: NonZeroUsize) -> Self {
+        self.max_file_rows = rows.get();
+        self
+    }
+
+    /// The longest a record waits for its file, also when the pump flushes less often.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// Rows in a row group, which readers read or pass over as a whole.
+    pub fn row_group_rows(mut self, rows: NonZeroUsize) -> Self {
+        self.row_group_rows = rows;
+        self
+    }
+
+    fn is_full(&self) -> bool {
+        let bytes: usize = self.places.iter().map(|place| place.content.rows.bytes()).sum();
+        bytes >= self.max_buffered_bytes
+            || self.places.iter().any(|place| place.content.rows.len() >= self.max_file_rows)
+    }
+
+    /// Publishes everything kept. A place that fails keeps its rows and holds up no other.
+    fn publish(&mut self) -> Result<(), Error> {
+        if self.since.is_none() {
+            return Ok(());
+        }
+        let publisher = match &mut self.publisher {
+            Some(publisher) => publisher,
+            none => none.insert(Publisher::new(self.row_group_rows)?),
+        };
+        let mut result = Ok(());
+        for place in self.places.iter_mut().filter(|place| !place.content.rows.is_empty()) {
+            result = result.and(publish_place(publisher, &self.lake, &self.folder, place));
+        }
+        if result.is_ok() {
+            self.places.keep_last();
+        }
+        self.since = self.places.iter().any(|place| !place.content.rows.is_empty()).then(Instant::now);
+        result
+    }
+}
+
+fn publish_place(publisher: &mut Publisher, lake: &Path, log: &Path, place: &mut Place<Open>) -> Result<(), Error> {
+    let folder = log.join(&place.folder);
+    let Open { rows, last_number } = &mut place.content;
+    let name = LakeFile { process: place.process.clone(), number: *last_number + 1, extension: PARQUET.to_owned() };
+    *last_number = publisher.publish(&folder, &name, rows)?;
+    // From here on the file is there: whatever fails, its rows may not be written again.
+    rows.clear();
+    sync_folders(&folder, lake).map_err(|error| io_error("cannot make the file's entry durable", &folder, error))
+}
+
+impl Sink for ParquetSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn level(&self) -> LevelFilter {
+        self.level
+    }
+
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        // Before the batch is taken: a failure then leaves it with the pump, and never half of it here.
+        if self.is_full() {
+            self.publish()?;
+        }
+        self.places.iter_mut().for_each(|place| place.content.rows.start_batch());
+        batch.records().for_each(|record| self.places.of(record).content.rows.push(record));
+        self.since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.publish()
+    }
+
+    fn tick(&mut self) -> Result<(), Error> {
+        let is_due = self.since.is_some_and(|since| since.elapsed() >= self.max_age);
+        if is_due { self.publish() } else { Ok(()) }
+    }
+
+    fn unpublished(&self) -> u64 {
+        self.places.iter().map(|place| place.content.rows.records()).sum()
+    }
+}
+
+/// A last try for what no flush has published.
+impl Drop for ParquetSink {
+    fn drop(&mut self) {
+        // There is nobody left to tell.
+        let _ = self.publish();
+    }
+}
+
+impl fmt::Debug for ParquetSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: usize = self.places.iter().map(|place| place.content.rows.len()).sum();
+        f.debug_struct("ParquetSink").field("name", &self.name).field("rows", &rows).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! The system log: lines of text for people.
+
+use std::num::NonZeroU64;
+use std::path::Path;
+
+use spanlake_core::render::{Lifecycle, TextLines};
+use spanlake_core::{Batch, Error, LevelFilter, Sink};
+
+use crate::append::AppendLog;
+use crate::layout::{LOG, LogType};
+use crate::partition::Partition;
+
+/// Appends records as lines of text to `<lake>/debug_json/system_log/`. Nothing is opened before the first record comes.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`level`](Self::level) | `TRACE`: all that the layer passes on |
+/// | [`lifecycle`](Self::lifecycle) | [`Lifecycle::Plain`] |
+/// | [`partition`](Self::partition) | [`DEFAULT_PARTITION`](crate::DEFAULT_PARTITION) |
+/// | [`max_file_bytes`](Self::max_file_bytes) | [`DEFAULT_MAX_FILE_BYTES`](crate::DEFAULT_MAX_FILE_BYTES) |
+///
+/// ```
+/// use spanlake_core::render::Lifecycle;
+/// use spanlake_lake::SystemLogSink;
+///
+/// let sink = SystemLogSink::new("lake").lifecycle(Lifecycle::Timed);
+/// ```
+#[derive(Debug)]
+#[must_use = "a sink writes what a pump gives it"]
+pub struct SystemLogSink {
+    name: String,
+    level: LevelFilter,
+    log: AppendLog,
+    lines: TextLines,
+    /// The lines of one record, kept for its memory.
+    scratch: String,
+}
+
+impl SystemLogSink {
+    /// Writes below the folder `lake`.
+    pub fn new(lake: impl AsRef<Path>) -> Self {
+        let lake = lake.as_ref();
+        Self {
+            name: format!("system log {}", lake.display()),
+            level: LevelFilter::TRACE,
+            log: AppendLog::new("SystemLogSink", lake, LogType::SystemLog, LOG),
+            lines: TextLines::default(),
+            scratch: String::new(),
+        }
+    }
+
+    /// The least severe level it takes.
+    pub fn level(mut self, level: LevelFilter) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// How begins and ends of tasks are put into words.
+    pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
+        self.lines.lifecycle = lifecycle;
+        self
+    }
+
+    /// The folders that the files of one time lie in.
+    pub fn partition(mut self, partition: Partition) -> Self {
+        self.log.set_partition(partition);
+        self
+    }
+
+    /// The record that would make a file longer opens the next one; only a record that is longer by itself exceeds it.
+    pub fn max_file_bytes(mut self, bytes: NonZeroU64) -> Self {
+        self.log.set_max_file_bytes(bytes);
+        self
+    }
+}
+
+impl Sink for SystemLogSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn level(&self) -> LevelFilter {
+        self.level
+    }
+
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        let Self { log, lines, scratch, .. } = self;
+        log.write(batch, |out, record| {
+            scratch.clear();
+            lines.put(scratch, record);
+            out.extend_from_slice(scratch.as_bytes());
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.log.flush()
+    }
+}

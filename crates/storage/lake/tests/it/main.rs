@@ -1,0 +1,15 @@
+//! The lake's tests, by topic.
+
+mod support;
+
+mod partition;
+mod layout;
+mod jsonl;
+mod system_log;
+mod stream;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(feature = "parquet")]
+mod publish;
+#[cfg(feature = "parquet")]
+mod pump;

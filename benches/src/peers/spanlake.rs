@@ -40,7 +40,7 @@ fn open_memory(_: &Trial) -> Result<Box<dyn Session>> {
     let counter = Counter::default();
     let counted = Arc::clone(&counter.records);
     let found = move |trial: &Trial| {
-        let contexts = if trial.work == Work::Spans { 2 } else { 4 * trial.threads };
+        let contexts = context_records(trial);
         Ok(Output { records: counted.load(Ordering::Relaxed).saturating_sub(contexts), bytes: 0 })
     };
     Ok(Box::new(install(counter)?.found_by(found)))
@@ -56,7 +56,7 @@ fn open_parquet(trial: &Trial) -> Result<Box<dyn Session>> {
 
 /// Counts the rows of all Parquet files, those of the contexts left out.
 fn count_rows(trial: &Trial) -> Result<Output> {
-    let contexts = if trial.work == Work::Spans { 2 } else { 4 * trial.threads };
+    let contexts = context_records(trial);
     let mut found = Output { records: 0, bytes: 0 };
     for file in output::files(&trial.out)? {
         let reader = SerializedFileReader::new(std::fs::File::open(&file)?)?;
@@ -65,6 +65,11 @@ fn count_rows(trial: &Trial) -> Result<Output> {
     }
     found.records = found.records.saturating_sub(contexts);
     Ok(found)
+}
+
+/// Begins and ends of the contexts around the work: one of a thread's spans, two of its events.
+fn context_records(trial: &Trial) -> u64 {
+    if trial.work == Work::Spans { 2 * trial.threads } else { 4 * trial.threads }
 }
 
 fn install(sink: impl Sink + 'static) -> Result<Traced> {

@@ -28,7 +28,9 @@ pub(crate) fn last_message() -> String {
 }
 
 fn remember(info: &PanicHookInfo<'_>) {
-    let text = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
     let said = format!("panicked{}: {text}", place.unwrap_or_default());
     let _ = LAST.try_with(|last| last.try_borrow_mut().map(|mut last| *last = Some(said)));

@@ -1,0 +1,25 @@
+//! The rules of the tree, and the conformance suite run by the sinks of this workspace.
+
+/// The tree: its root, its files, and how a broken rule is told.
+mod tree;
+
+/// Rust source without comments and literals, so that a rule about code does not trip over a text.
+mod code;
+
+/// Arrows between our crates point one way, and some libraries stay out of some crates.
+mod dependencies;
+
+/// Members take what is common from the root and say what they are.
+mod manifests;
+
+/// Files open with a sentence, do not panic where they must not, and have a reason to be long.
+mod sources;
+
+/// What the documents name is there, and nothing names somebody's machine.
+mod documents;
+
+/// The suite finds the sinks that break a promise.
+mod conformance;
+
+/// The sinks of the lake pass the suite.
+mod sinks;

@@ -1,0 +1,50 @@
+# The one door: `just` lists what there is. Every recipe is one plain command, for those who do not have `just`.
+
+# What there is.
+[private]
+default:
+    @'{{ just_executable() }}' --list --unsorted
+
+# Everything, with set-up: what CI runs.
+check:
+    ./test
+
+# Set-up and tests, without lints, features and documentation.
+quick:
+    ./test --quick
+
+# Every test of the workspace, or those that a filter names.
+test *filter:
+    cargo test --workspace --all-features --locked {{ filter }}
+
+# What rustfmt would change.
+format:
+    ./test format
+
+# What clippy and the compiler warn of; a warning is an error.
+lint:
+    ./test lint
+
+# Each package without its optional features.
+features:
+    ./test features
+
+# The documentation, without a dead link.
+docs:
+    ./test docs
+
+# A lake of the example, opened by pyarrow and DuckDB.
+lake:
+    ./test lake
+
+# The main job: January 2013 in New York, from raw to figures.
+flights:
+    cargo run --release --example flights
+
+# What a record costs: spanlake and its peers side by side. `just bench --help` names the options.
+bench *options="--work events --threads 1,2,4 --rounds 5":
+    cargo run --release -p spanlake-benches --bin compare -- {{ options }}
+
+# Licences, banned crates and sources; needs `cargo install cargo-deny`.
+deny:
+    cargo deny check licenses bans sources

@@ -1,0 +1,257 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use spanlake_core::clock::utc_now_ns;
+use spanlake_core::{Error, Level, TaskKey};
+use spanlake_query::{FieldFilter, Filter, Format, Lake, Status, moment};
+
+/// The examples of `spanlake --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  spanlake tree lake                     tasks, with their records from INFO on
+  spanlake tree lake --failed            what went wrong last night
+  spanlake tree lake --follow            a job that is running
+  spanlake cat lake --level warn         warnings and errors, one a line
+  spanlake cat lake --json > all.jsonl   everything, one JSON object a line
+
+`spanlake tree --help` and `spanlake cat --help` have more.";
+
+/// The examples of `spanlake tree --help`.
+pub const TREE_EXAMPLES: &str = "\
+How to read it:
+  ✓ succeeded   ✗ failed   ⊘ cancelled   ! interrupted: its process went away
+  ▸ open: no end was seen   ? not seen: known only from the tasks below it
+  The records of a task stand by their number, never by a clock, and a subtask
+  stands where it began. Times are UTC. (+120 debug) counts records below the
+  level, (+12 tasks, 340 records) what is folded away.
+
+Examples:
+  spanlake tree lake
+      all tasks, with their records from INFO on
+  spanlake tree lake --failed
+      only what leads to a failure is unfolded
+  spanlake tree lake --failed --level debug
+      the same, with all that was recorded around it
+  spanlake tree lake --status open
+      what is still running, or hangs
+  spanlake tree lake --depth 1
+      each root with its records, and a line for each of its subtasks
+  spanlake tree lake --since 2h --text timeout
+      the tasks in which something timed out lately
+  spanlake tree lake --name load --field table=orders
+      the tasks called `load`, where they touch one table
+  spanlake tree lake --task e252a11f-d33d-483d-ba08-bc8f642b2f10/1/2
+      one task and what lies below it
+  spanlake tree lake --follow
+      the tree of now, then what comes, as it comes
+  spanlake tree lake --json
+      one JSON document with tasks, records and a summary
+  spanlake tree run.jsonl
+      a single file";
+
+/// The examples of `spanlake cat --help`.
+pub const CAT_EXAMPLES: &str = "\
+Examples:
+  spanlake cat lake
+      all records in order of time
+  spanlake cat lake --level warn --since 10m
+      what is wrong just now
+  spanlake cat lake --target flights::silver --text rejected
+      what one module says about it
+  spanlake cat lake --task e252a11f-d33d-483d-ba08-bc8f642b2f10
+      one root task and all below it
+  spanlake cat lake --follow --since 0s
+      only what comes from now on
+  spanlake cat lake --format parquet --json
+      the Parquet files as JSON lines";
+
+/// Shows the tasks and records that a program left in a lake.
+#[derive(Debug, Parser)]
+#[command(name = "spanlake", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// What to show.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Use colour: auto, always or never; auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_possible_values = true)]
+    #[arg(hide_default_value = true)]
+    pub color: Color,
+}
+
+/// What to show.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show tasks as a tree, with their records, outcomes and durations
+    #[command(after_long_help = TREE_EXAMPLES)]
+    Tree(TreeArgs),
+    /// Show records, one a line, in order of time
+    #[command(after_long_help = CAT_EXAMPLES)]
+    Cat(CatArgs),
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What `spanlake tree` takes.
+#[derive(ClapArgs, Debug)]
+pub struct TreeArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Which records.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Unfold only what leads to a task that failed, was cancelled or was interrupted
+    #[arg(long, help_heading = "Folding", conflicts_with = "status")]
+    pub failed: bool,
+    /// Unfold only what leads to a task that succeeded, failed, was cancelled, was interrupted, or is open
+    ///
+    /// One or more of succeeded, failed, cancelled, interrupted, open, with commas between them.
+    #[arg(long, help_heading = "Folding", value_name = "OUTCOME", value_delimiter = ',')]
+    #[arg(value_parser = status_parser(), hide_possible_values = true)]
+    pub status: Vec<Status>,
+    /// Unfold this many levels: 0 shows a line for each root, 1 also what is directly in them
+    #[arg(long, help_heading = "Folding", value_name = "N")]
+    pub depth: Option<usize>,
+    /// Show whole keys, not only the numbers below the root
+    #[arg(long, help_heading = "Output")]
+    pub keys: bool,
+    /// Never fit lines to the width of the terminal
+    #[arg(long, help_heading = "Output")]
+    pub wide: bool,
+    /// Write one JSON document
+    #[arg(long, help_heading = "Output", conflicts_with = "follow")]
+    pub json: bool,
+    /// How long to go on.
+    #[command(flatten)]
+    pub follow: FollowArgs,
+}
+
+/// What `spanlake cat` takes.
+#[derive(ClapArgs, Debug)]
+pub struct CatArgs {
+    /// Which lake.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Which records.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Write JSON lines with the columns of the lake
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// How long to go on.
+    #[command(flatten)]
+    pub follow: FollowArgs,
+}
+
+/// Which lake is read.
+#[derive(ClapArgs, Debug)]
+pub struct SourceArgs {
+    /// A lake, a folder with records in it, or one JSONL or Parquet file
+    pub path: PathBuf,
+    /// Read files of this format only
+    ///
+    /// Both formats of a lake hold the same records. Without this, JSONL is read where a process left any, else Parquet.
+    #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
+    pub format: Option<Format>,
+}
+
+/// Which records are shown.
+#[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Only records that are at least this severe; a tree folds the others, and has INFO as default
+    #[arg(long, short, value_name = "LEVEL", ignore_case = true, value_parser = level_parser())]
+    pub level: Option<Level>,
+    /// Only records whose target starts with this; given again, with any of them
+    #[arg(long, value_name = "PREFIX")]
+    pub target: Vec<String>,
+    /// Only records whose message or error contains this; given again, all of them
+    #[arg(long, value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// Only records with this field, in their own fields or else in the context; given again, all of them
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub field: Vec<FieldFilter>,
+    /// Only records from this moment on: RFC 3339, a date, or a duration before now such as 10m or 2h
+    #[arg(long, value_name = "WHEN", value_parser = parse_moment)]
+    pub since: Option<i64>,
+    /// Only records before this moment
+    #[arg(long, value_name = "WHEN", value_parser = parse_moment)]
+    pub until: Option<i64>,
+    /// Only this task and what lies below it
+    #[arg(long, value_name = "KEY")]
+    pub task: Option<TaskKey>,
+    /// Only tasks with this name and what lies below them
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Whether to go on when all was shown.
+#[derive(ClapArgs, Debug)]
+pub struct FollowArgs {
+    /// Show what comes, as it comes, until Ctrl-C
+    #[arg(long, short, help_heading = "Output")]
+    pub follow: bool,
+    /// Follow only this long, such as 10s or 5m
+    #[arg(long = "for", help_heading = "Output", value_name = "DURATION", value_parser = moment::parse_duration)]
+    #[arg(requires = "follow")]
+    pub follow_for: Option<Duration>,
+}
+
+// === what it means ===
+
+impl SourceArgs {
+    /// The lake that is meant.
+    pub fn lake(&self) -> Result<Lake, Error> {
+        let lake = Lake::open(&self.path)?;
+        Ok(match self.format {
+            Some(only) => lake.format(only),
+            None => lake,
+        })
+    }
+}
+
+impl FilterArgs {
+    /// The filter that is meant.
+    pub fn filter(&self) -> Filter {
+        let Self { level, target, text, field, since, until, task, name } = self;
+        let mut filter = Filter::new();
+        filter = target.iter().fold(filter, |filter, prefix| filter.target(prefix));
+        filter = text.iter().fold(filter, |filter, part| filter.text(part));
+        filter = field.iter().fold(filter, |filter, field| filter.field(field.clone()));
+        filter = level.iter().fold(filter, |filter, least| filter.level(*least));
+        filter = since.iter().fold(filter, |filter, since_us| filter.since_us(*since_us));
+        filter = until.iter().fold(filter, |filter, until_us| filter.until_us(*until_us));
+        filter = task.iter().fold(filter, |filter, key| filter.task(key.clone()));
+        name.iter().fold(filter, |filter, name| filter.name(name))
+    }
+}
+
+fn status_parser() -> impl TypedValueParser<Value = Status> {
+    PossibleValuesParser::new(Status::ALL.map(Status::as_str)).try_map(|word| word.parse())
+}
+
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::as_str)).try_map(|word| word.parse())
+}
+
+fn level_parser() -> impl TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"]).try_map(|word| word.parse())
+}
+
+fn parse_moment(text: &str) -> Result<i64, Error> {
+    moment::parse(text, utc_now_ns() / 1_000)
+}

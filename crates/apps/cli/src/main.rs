@@ -1,0 +1,7 @@
+//! The command `spanlake`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spanlake_cli::main()
+}

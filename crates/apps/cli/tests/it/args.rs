@@ -1,0 +1,66 @@
+//! The command line: what the help shows can be typed.
+
+use clap::{CommandFactory, Parser};
+use spanlake_cli::args::{Args, CAT_EXAMPLES, EXAMPLES, TREE_EXAMPLES};
+
+/// The command lines among the lines of a help text, without what a shell would take and without the remark behind.
+fn command_lines(text: &str) -> Vec<Vec<&str>> {
+    let commands = text.lines().filter_map(|line| line.strip_prefix("  spanlake "));
+    commands
+        .map(|line| line.split("   ").next().unwrap_or(line).split(" > ").next().unwrap_or(line))
+        .map(|line| std::iter::once("spanlake").chain(line.split_whitespace()).collect())
+        .collect()
+}
+
+#[test]
+fn every_example_in_the_help_can_be_typed() {
+    for (text, least) in [(EXAMPLES, 5), (TREE_EXAMPLES, 11), (CAT_EXAMPLES, 6)] {
+        let lines = command_lines(text);
+        assert_eq!(lines.len(), least, "{text}");
+        for line in lines {
+            Args::try_parse_from(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn help_fits_a_narrow_terminal() {
+    for text in [EXAMPLES, TREE_EXAMPLES, CAT_EXAMPLES] {
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{widest:?} columns");
+    }
+}
+
+#[test]
+fn the_description_of_the_arguments_is_sound() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn wrong_values_are_refused() {
+    let table = [
+        "tree lake --level loud",
+        "tree lake --status gone",
+        "tree lake --field nothing",
+        "tree lake --since soon",
+        "tree lake --task no-key",
+        "tree lake --format csv",
+        "tree lake --depth -1",
+        "tree lake --failed --status open",
+        "tree lake --json --follow",
+        "tree lake --for 10s",
+        "cat lake --follow --for never",
+        "cat lake --failed",
+        "tree",
+        "",
+    ];
+    for line in table {
+        let words = std::iter::once("spanlake").chain(line.split_whitespace());
+        assert!(Args::try_parse_from(words).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn words_of_levels_are_taken_in_any_case() {
+    Args::try_parse_from(["spanlake", "cat", "lake", "-l", "WARN"]).expect("a level");
+}

@@ -1,0 +1,9 @@
+//! The command as it is run: what it prints, where, and how it ends.
+
+mod lake;
+mod args;
+mod tree;
+mod cat;
+mod follow;
+mod ends;
+mod hostile;

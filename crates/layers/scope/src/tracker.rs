@@ -156,7 +156,7 @@ impl Tracker {
             recent.map(|slot| enter(local, slot)).is_some()
         });
         if entered == Some(false)
-            && let Some(slot) = self.slot(id, ctx)
+            && let Some(slot) = ctx.span(id).and_then(|span| nearest_slot(&span))
         {
             local::with(|local| enter(local, slot));
         }
@@ -169,6 +169,10 @@ impl Tracker {
             let Some(left) = local.leave(registry, span, self.number) else {
                 return;
             };
+            if left.slot.shared {
+                // The task it shares has a span of its own, which tells how busy it is and whether it panics.
+                return;
+            }
             left.slot.task.add_busy(self.clock.monotonic_ns().saturating_sub(left.at_ns));
             if panicking && !left.panicking {
                 left.slot.task.fail_with(vec![panic::last_message()]);
@@ -213,7 +217,7 @@ impl Tracker {
             None if contextual && self.is_lost() => guarded(|| ctx.lookup_current()).flatten()?,
             None => return None,
         };
-        Some(task_of_span(&span)?.task)
+        nearest_slot(&span).map(|slot| slot.task)
     }
 
     /// Notices the event with which `#[instrument(err)]` reports that its function failed.
@@ -355,6 +359,18 @@ enum Parent<'r> {
 /// What a span's extensions hold of ours. One clone, and the extensions are let go before anything else is done.
 pub(crate) fn task_of_span<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<Slot> {
     guarded(|| span.extensions().get::<Slot>().cloned()).flatten()
+}
+
+/// The span's task, or that of the nearest span above it that has one, shared: a span more verbose than what is
+/// recorded has none.
+pub(crate) fn nearest_slot<'a, S>(span: &SpanRef<'a, S>) -> Option<Slot>
+where
+    S: for<'s> LookupSpan<'s>,
+{
+    task_of_span(span).or_else(|| {
+        let slot = span.scope().skip(1).find_map(|above| task_of_span(&above))?;
+        Some(Slot { shared: true, ..slot })
+    })
 }
 
 pub(crate) fn task_of(span: &tracing::Span) -> Option<Task> {

@@ -1,6 +1,7 @@
 //! Finding the files that hold records, and choosing among them so that each record is read once.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -8,14 +9,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use spanlake_core::{Category, Error, Stage};
+use spanlake_lake::{LakeFile, LogType, Purpose};
 
 use crate::damage::{Damage, Extent};
-
-/// The folders directly below a lake's root that hold records.
-const PURPOSES: [&str; 2] = ["debug_json", "analyst"];
-
-/// The log type that this crate reads.
-const RECORDS: &str = "records";
 
 /// Deepest folder that is looked into, so that a folder that leads to itself ends.
 const MAX_FOLDER_DEPTH: usize = 32;
@@ -31,17 +27,18 @@ pub enum Format {
 
 /// A file that holds records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LakeFile {
+pub struct RecordFile {
     /// Where it is.
     pub path: PathBuf,
     /// What it is.
     pub format: Format,
     /// Its folder below the log type's, such as `run_date=2026-11-20`.
     pub partition: PathBuf,
-    /// Start, host and pid of the process that wrote it; the whole stem when the name does not end in a number.
+    /// Start, host and pid of the process that wrote it; the whole stem when a lake's
+    /// sink would not have named it so.
     pub process: String,
     /// Its number among the files of its process.
-    pub number: u64,
+    pub number: u32,
 }
 
 // === impl Format ===
@@ -90,22 +87,25 @@ impl FromStr for Format {
     }
 }
 
-// === impl LakeFile ===
+// === impl RecordFile ===
 
-impl LakeFile {
+impl RecordFile {
     /// A file that was named by hand; its format is that of its extension or its first bytes.
     pub(crate) fn single(path: &Path) -> io::Result<Self> {
         Ok(Self::new(path.to_owned(), Format::of(path)?, PathBuf::new()))
     }
 
     fn new(path: PathBuf, format: Format, partition: PathBuf) -> Self {
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let (process, number) = split_number(&stem).unwrap_or((&stem, 0));
-        Self { format, partition, process: process.to_owned(), number, path }
+        let name = |part: Option<&OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+        let (process, number) = match LakeFile::parse(&name(path.file_name())) {
+            Some(file) => (file.process, file.number),
+            None => (name(path.file_stem()), 0),
+        };
+        Self { format, partition, process, number, path }
     }
 
     /// Where it stands among the files of a lake.
-    fn place(&self) -> (&Path, &str, Format, u64, &Path) {
+    fn place(&self) -> (&Path, &str, Format, u32, &Path) {
         (&self.partition, &self.process, self.format, self.number, &self.path)
     }
 
@@ -115,19 +115,11 @@ impl LakeFile {
     }
 }
 
-/// `<process>_<n>`
-fn split_number(stem: &str) -> Option<(&str, u64)> {
-    let (process, number) = stem.rsplit_once('_')?;
-    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let number = number.parse().ok().filter(|_| digits && !process.is_empty())?;
-    Some((process, number))
-}
-
 // === finding and choosing ===
 
 /// All files with records below `root`, by partition, process, format and number, and the folders that could not be looked into. Fails
 /// when `root` itself cannot be.
-pub(crate) fn find(root: &Path) -> io::Result<(Vec<LakeFile>, Vec<Damage>)> {
+pub(crate) fn find(root: &Path) -> io::Result<(Vec<RecordFile>, Vec<Damage>)> {
     let mut found = Found::default();
     match purpose_records(root) {
         Some(records) if records.is_dir() => found.enter(&records, Path::new(""), 0)?,
@@ -139,17 +131,17 @@ pub(crate) fn find(root: &Path) -> io::Result<(Vec<LakeFile>, Vec<Damage>)> {
 }
 
 /// Leaves, of each process and partition, the files of one format: `only`, else JSONL where it is present.
-pub(crate) fn choose(files: Vec<LakeFile>, only: Option<Format>) -> Vec<LakeFile> {
+pub(crate) fn choose(files: Vec<RecordFile>, only: Option<Format>) -> Vec<RecordFile> {
     if let Some(only) = only {
         return files.into_iter().filter(|file| file.format == only).collect();
     }
-    let jsonl: HashSet<_> = files.iter().filter(|file| file.format == Format::Jsonl).map(LakeFile::writer).collect();
+    let jsonl: HashSet<_> = files.iter().filter(|file| file.format == Format::Jsonl).map(RecordFile::writer).collect();
     files.into_iter().filter(|file| file.format == Format::Jsonl || !jsonl.contains(&file.writer())).collect()
 }
 
 #[derive(Default)]
 struct Found {
-    files: Vec<LakeFile>,
+    files: Vec<RecordFile>,
     damages: Vec<Damage>,
 }
 
@@ -164,7 +156,7 @@ impl Found {
             if entry.file_type()?.is_dir() {
                 self.enter_below(&entry.path(), &partition.join(&name), depth + 1);
             } else if let Some(format) = Format::of_extension(&entry.path()) {
-                self.files.push(LakeFile::new(entry.path(), format, partition.to_owned()));
+                self.files.push(RecordFile::new(entry.path(), format, partition.to_owned()));
             }
         }
         Ok(())
@@ -191,7 +183,8 @@ impl Found {
 /// The folder of the records, when `folder` is that of a purpose.
 fn purpose_records(folder: &Path) -> Option<PathBuf> {
     let name = folder.file_name()?.to_str()?;
-    PURPOSES.contains(&name).then(|| folder.join(RECORDS))
+    let purpose = [Purpose::DebugJson, Purpose::Analyst].into_iter().find(|purpose| purpose.as_str() == name);
+    purpose.map(|_| folder.join(LogType::Records.as_str()))
 }
 
 /// Whether a writer is still at work on it, or it is nobody's business.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use spanlake_core::Error;
 
-use crate::files::{Format, LakeFile};
+use crate::files::{Format, RecordFile};
 use crate::filter::Filter;
 use crate::lake::Lake;
 use crate::reader::Part;
@@ -62,7 +62,7 @@ impl Follower {
     }
 
     /// What is new in a file.
-    fn part(&mut self, file: LakeFile) -> Option<Part> {
+    fn part(&mut self, file: RecordFile) -> Option<Part> {
         if self.lake.only().is_some_and(|only| only != file.format) || self.format(&file) != file.format {
             return None;
         }
@@ -79,7 +79,7 @@ impl Follower {
     }
 
     /// The format that this file's process is read from. The files come in an order that has JSONL first.
-    fn format(&mut self, file: &LakeFile) -> Format {
+    fn format(&mut self, file: &RecordFile) -> Format {
         *self.formats.entry(file.writer()).or_insert(file.format)
     }
 }

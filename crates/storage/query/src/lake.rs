@@ -7,7 +7,7 @@ use std::sync::Arc;
 use spanlake_core::Error;
 
 use crate::damage::Damage;
-use crate::files::{self, Format, LakeFile};
+use crate::files::{self, Format, RecordFile};
 use crate::filter::Filter;
 use crate::follow::Follower;
 use crate::reader::{Part, Scan};
@@ -45,7 +45,7 @@ impl Lake {
     }
 
     /// The files that are read: of one process and one partition folder those of one format, JSONL where present.
-    pub fn files(&self) -> Result<Vec<LakeFile>, Error> {
+    pub fn files(&self) -> Result<Vec<RecordFile>, Error> {
         Ok(files::choose(self.find()?.0, self.format))
     }
 
@@ -71,13 +71,13 @@ impl Lake {
     }
 
     /// All files of all formats, and the folders that could not be looked into.
-    pub(crate) fn find(&self) -> Result<(Vec<LakeFile>, Vec<Damage>), Error> {
+    pub(crate) fn find(&self) -> Result<(Vec<RecordFile>, Vec<Damage>), Error> {
         let found = if self.path.is_dir() { files::find(&self.path) } else { self.single() };
         found.map_err(|error| unreadable(&self.path, error))
     }
 
-    fn single(&self) -> std::io::Result<(Vec<LakeFile>, Vec<Damage>)> {
-        let mut file = LakeFile::single(&self.path)?;
+    fn single(&self) -> std::io::Result<(Vec<RecordFile>, Vec<Damage>)> {
+        let mut file = RecordFile::single(&self.path)?;
         file.format = self.format.unwrap_or(file.format);
         Ok((vec![file], Vec::new()))
     }

@@ -59,7 +59,7 @@ mod follow;
 mod tree;
 
 pub use damage::{Damage, Extent};
-pub use files::{Format, LakeFile};
+pub use files::{Format, RecordFile};
 pub use filter::{FieldFilter, Filter};
 pub use follow::Follower;
 pub use jsonl::MAX_LINE_BYTES;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use spanlake_core::OwnedRecord;
 
 use crate::damage::{Damage, Damages};
-use crate::files::{Format, LakeFile};
+use crate::files::{Format, RecordFile};
 use crate::filter::Filter;
 use crate::jsonl::{self, JsonlReader};
 
 /// A file, or the part of a JSONL file that has grown.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    pub(crate) file: LakeFile,
+    pub(crate) file: RecordFile,
     pub(crate) from: u64,
     /// Only set for JSONL.
     pub(crate) to: Option<u64>,
@@ -52,8 +52,8 @@ impl Part {
     }
 }
 
-impl From<LakeFile> for Part {
-    fn from(file: LakeFile) -> Self {
+impl From<RecordFile> for Part {
+    fn from(file: RecordFile) -> Self {
         Self { file, from: 0, to: None }
     }
 }

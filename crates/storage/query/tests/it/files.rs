@@ -37,8 +37,8 @@ fn records_of_any_partition_pattern_are_found_and_other_logs_are_not() {
 fn temporary_files_and_folders_are_passed_over() {
     let folder = tempfile::tempdir().expect("a folder");
     let records = folder.path().join("debug_json/records/run_date=2026-11-20");
-    write(records.join(".20261120_obelix_1_1.jsonl"), "{");
-    write(records.join("_tmp_obelix_1_1.jsonl"), "{");
+    write(records.join(".20261120_obelix_1_0001.jsonl"), "{");
+    write(records.join("_tmp_obelix_1_0001.jsonl"), "{");
     write(records.join("_tmp/a.jsonl"), "{");
     write(records.join(".hidden/a.parquet"), "{");
     write(records.join(file_name(1, "jsonl")), one("kept"));
@@ -57,14 +57,14 @@ fn of_a_process_and_partition_one_format_is_read() {
     write(jsonl.join("day=1").join(file_name(2, "jsonl")), one("b"));
     write(parquet.join("day=1").join(file_name(1, "parquet")), "the same records");
     write(parquet.join("day=2").join(file_name(2, "parquet")), "JSONL of that day is gone");
-    write(parquet.join("day=1/20261120T131410.000000Z_obelix_9_1.parquet"), "another process");
+    write(parquet.join("day=1/20261120T131410.000000Z_obelix_9_0001.parquet"), "another process");
 
     let opened = Lake::open(lake).expect("open");
     let expected = [
-        "debug_json/records/day=1/20261120T131410.000000Z_obelix_6156_1.jsonl",
-        "debug_json/records/day=1/20261120T131410.000000Z_obelix_6156_2.jsonl",
-        "analyst/records/day=1/20261120T131410.000000Z_obelix_9_1.parquet",
-        "analyst/records/day=2/20261120T131410.000000Z_obelix_6156_2.parquet",
+        "debug_json/records/day=1/20261120T131410.000000Z_obelix_6156_0001.jsonl",
+        "debug_json/records/day=1/20261120T131410.000000Z_obelix_6156_0002.jsonl",
+        "analyst/records/day=1/20261120T131410.000000Z_obelix_9_0001.parquet",
+        "analyst/records/day=2/20261120T131410.000000Z_obelix_6156_0002.parquet",
     ];
     assert_eq!(names(&opened), expected);
     assert_eq!(names(&opened.clone().format(Format::Jsonl)), expected[..2]);
@@ -76,10 +76,10 @@ fn of_a_process_and_partition_one_format_is_read() {
 #[test]
 fn files_of_a_process_come_by_number_and_not_by_letter() {
     let folder = tempfile::tempdir().expect("a folder");
-    for number in [10, 9, 1] {
+    for number in [10_000, 9_999, 1] {
         write(folder.path().join(file_name(number, "jsonl")), one(&number.to_string()));
     }
-    assert_eq!(messages(&scan(folder.path(), &Filter::new()).0), ["1", "9", "10"]);
+    assert_eq!(messages(&scan(folder.path(), &Filter::new()).0), ["1", "9999", "10000"]);
 }
 
 #[test]

@@ -102,7 +102,7 @@ pub(crate) fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf 
 
 /// The name of a file of the process that the tests play.
 pub(crate) fn file_name(number: u32, extension: &str) -> String {
-    format!("20261120T131410.000000Z_obelix_6156_{number}.{extension}")
+    format!("20261120T131410.000000Z_obelix_6156_{number:04}.{extension}")
 }
 
 /// All wanted records, and what was damaged.

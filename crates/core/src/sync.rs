@@ -4,7 +4,8 @@ pub use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use std::sync::{PoisonError, TryLockError};
 
-/// How often a lock that is held is looked at again, before it is asked whether the process was forked.
+/// How often a lock that is held is looked at again, before it is asked once more whether the process was forked. It is
+/// asked before the first of them too: a child that logs in a loop must not give its time away at each record.
 const LOOKS_BEFORE_FORK_CHECK: u32 = 1_000;
 
 /// Locks, taking over a poisoned lock.
@@ -21,13 +22,13 @@ pub fn lock_at_home<T: ?Sized>(mutex: &Mutex<T>, home: u32) -> Option<MutexGuard
 
 #[cold]
 fn lock_contended<T: ?Sized>(mutex: &Mutex<T>, home: u32) -> Option<MutexGuard<'_, T>> {
-    for look in 1u32.. {
+    for look in 0u32.. {
+        if look.is_multiple_of(LOOKS_BEFORE_FORK_CHECK) && std::process::id() != home {
+            return None;
+        }
         std::thread::yield_now();
         if let Some(guard) = try_lock(mutex) {
             return Some(guard);
-        }
-        if look.is_multiple_of(LOOKS_BEFORE_FORK_CHECK) && std::process::id() != home {
-            return None;
         }
     }
     None

@@ -91,8 +91,10 @@ impl Control {
         let drained = self.drained.load(Ordering::Acquire);
         let filtered = self.filtered.load(Ordering::Relaxed);
         let sinks: Vec<SinkReport> = self.boards.iter().map(|board| read(board, buffer.source().pid)).collect();
+        let stopped = lock_at_home(&self.slot, buffer.source().pid).is_some_and(|slot| slot.stopped);
         let losses = buffer.losses();
-        let recorded = buffer.recorded();
+        // When the pump is gone all that is recorded is lost at once: that of this moment would look pending otherwise.
+        let recorded = if stopped { drained + losses.total() } else { buffer.recorded() };
         let passed = drained.saturating_sub(filtered);
         let in_buffer = recorded.saturating_sub(losses.total() + drained);
         let worst = sinks.iter().max_by_key(|sink| (sink.lost + sink.pending, sink.written));

@@ -41,6 +41,8 @@ pub(crate) struct Entered {
     pub(crate) at_ns: u64,
     /// Whether the thread was unwinding already, so that this span is not the one that panicked.
     pub(crate) panicking: bool,
+    /// Whether the thread was in this span already: then, as for `tracing`, it does not become the innermost again.
+    pub(crate) again: bool,
 }
 
 /// Where a record is put together before it is written.
@@ -103,7 +105,13 @@ impl Local {
     /// The same, with what else is known of its span.
     #[inline]
     pub(crate) fn current_slot(&self, registry: usize) -> Option<&Slot> {
-        self.entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.slot)
+        innermost(&self.entered, registry)
+    }
+
+    /// Whether this tracker has the thread in a span.
+    pub(crate) fn is_inside(&self, registry: usize, span: u64, tracker: u32) -> bool {
+        let same = |at: &Entered| at.span == span && at.registry == registry && at.slot.owner == tracker;
+        self.entered.iter().any(same)
     }
 
     /// Leaves a span: the innermost entry of it that this tracker made, wherever it stands.
@@ -170,6 +178,12 @@ impl Local {
         self.shards.push((id, buffer.shard()));
         self.shards.len() - 1
     }
+}
+
+/// What the extensions hold of the innermost span of `registry`.
+#[inline]
+pub(crate) fn innermost(entered: &[Entered], registry: usize) -> Option<&Slot> {
+    entered.iter().rfind(|entered| entered.registry == registry && !entered.again).map(|entered| &entered.slot)
 }
 
 fn address(event: &Event<'_>) -> usize {

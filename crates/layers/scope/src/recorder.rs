@@ -140,8 +140,7 @@ impl Recorder {
         scratch.visit(event, is_log);
 
         let registry = self.tracker.registry();
-        let contextual =
-            || entered.iter().rfind(|entered| entered.registry == registry).map(|entered| &entered.slot.task);
+        let contextual = || local::innermost(entered, registry).map(|slot| &slot.task);
         let task = explicit.as_ref().or_else(|| if event.is_contextual() { contextual() } else { None });
         let seq = stamp.or_else(|| task.map(Task::next_seq)).unwrap_or(0);
         let ts_ns = anchor.utc_ns(self.tracker.clock.monotonic_ns());

@@ -148,7 +148,8 @@ impl Tracker {
         let enter = |local: &mut Local, slot: Slot| {
             if slot.owner == self.number {
                 let (at_ns, panicking) = (self.clock.monotonic_ns(), std::thread::panicking());
-                local.entered.push(Entered { registry, span, slot, at_ns, panicking });
+                let again = local.is_inside(registry, span, self.number);
+                local.entered.push(Entered { registry, span, slot, at_ns, panicking, again });
             }
         };
         let entered = local::with(|local| {
@@ -173,7 +174,9 @@ impl Tracker {
                 // The task it shares has a span of its own, which tells how busy it is and whether it panics.
                 return;
             }
-            left.slot.task.add_busy(self.clock.monotonic_ns().saturating_sub(left.at_ns));
+            if !left.again {
+                left.slot.task.add_busy(self.clock.monotonic_ns().saturating_sub(left.at_ns));
+            }
             if panicking && !left.panicking {
                 left.slot.task.fail_with(vec![panic::last_message()]);
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use spanlake_core::Value;
 use spanlake_core::record::field_value;
 use spanlake_core::segment::{CallsiteDefinition, CallsiteRef, Message, SegmentWriter};
-use spanlake_core::value::{BodyWriter, Fields, Name, OMITTED_FIELDS};
+use spanlake_core::value::{BodyWriter, Fields, MAX_BODY_BYTES, Name, OMITTED_FIELDS};
 use tracing_core::Metadata;
 use tracing_core::field::{Field, Visit};
 
@@ -207,7 +207,14 @@ fn names<'a>(metadata: &'a Metadata<'_>) -> impl Iterator<Item = &'a str> {
 
 /// A context's body with values put over those that have the same name.
 pub(crate) fn merged_body(names: &[&'static str], context: &[u8], newer: &[u8]) -> Vec<u8> {
-    let newer = Fields::Encoded { names, body: newer }.to_vec();
+    let (newer_body, newer) = (newer, Fields::Encoded { names, body: newer }.to_vec());
+    let mut replaces = context.len() + newer_body.len() > MAX_BODY_BYTES;
+    Fields::Encoded { names, body: context }.for_each(|name, _| {
+        replaces |= name == OMITTED_FIELDS || newer.iter().any(|newer| newer.name == name);
+    });
+    if !replaces {
+        return [context, newer_body].concat();
+    }
     let mut fields = Fields::Encoded { names, body: context }.to_vec();
     let mut merged = BodyWriter::default();
     if let Some(Value::U64(omitted)) = field_value(&fields, OMITTED_FIELDS) {

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use spanlake::prelude::LevelFilter;
 use spanlake::{DEFAULT_LAKE, Task, TaskKey};
 use tokio::runtime::Runtime;
 use tracing::info_span;
@@ -31,7 +32,8 @@ use crate::summary::Summary;
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let guard = spanlake::init()?;
+    // The hundreds of odd rows are warnings in the lake; on the console the tree says enough.
+    let guard = spanlake::builder().console(LevelFilter::ERROR).init()?;
 
     let job = info_span!("flights");
     let task = Task::of(&job).ok_or("the layers are set up, so every span has a task")?;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use spanlake::Task;
 use tokio::time::sleep;
 use tracing::{info, instrument};
 
@@ -40,6 +41,7 @@ where
 
 /// A failure here is a warning: whether it is an error is for the caller of `retry` to say.
 #[instrument(skip(work), err(level = "warn"))]
-async fn attempt<T, E: Error>(number: u32, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    work.await
+async fn attempt<T, E: Error + 'static>(number: u32, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    // `err` tells the error alone; told to the task itself, its causes are kept too.
+    work.await.inspect_err(|error| Task::current().into_iter().for_each(|task| task.fail(error)))
 }

@@ -3,7 +3,7 @@
 //! Reading two clocks per record would cost the caller twice. A record reads the monotonic clock only; its wall-clock
 //! time is the anchor's plus the time since. Durations come from the monotonic readings and never from wall time.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How old an anchor may get, in nanoseconds, before the next reader renews it.
 const ANCHOR_AGE_NS: u64 = 1_000_000_000;
@@ -65,6 +65,12 @@ impl Anchor {
         *self = Self { monotonic_ns, utc_ns: utc_now_ns() };
         self.utc_ns
     }
+}
+
+/// The moment `wait` from now; one that is too far away to be told is put 30 years from now.
+pub fn deadline(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now + Duration::from_secs(30 * 365 * 86_400))
 }
 
 /// UTC nanoseconds since the Unix epoch, from the machine's wall clock.

@@ -20,11 +20,11 @@ pub enum Cause {
     Evicted,
     /// The buffer was full and the time limit of `Block` passed.
     Blocked,
-    /// Recorded before the pump started or after it was shut down.
+    /// Recorded after the pump was shut down.
     Closed,
     /// Recorded by code that was itself being recorded: a `Debug` or `Error` of a field that logs.
     Reentrant,
-    /// A field's `Debug` or `Error` panicked.
+    /// A processor panicked while it worked on the batch.
     Panicked,
     /// Recorded in a forked child, which has no pump.
     Forked,

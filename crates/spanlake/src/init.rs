@@ -45,7 +45,8 @@ pub struct Builder {
 /// panic said, and continues the task that the environment names in `SPANLAKE_TASK` or `TRACEPARENT`. Hold the guard
 /// until the end of `main`.
 ///
-/// Fails when a global subscriber or a global logger was set before, or when the pump's thread cannot be started.
+/// Fails when the lake's folder cannot be made, when a global logger or a global subscriber was set before, or when the
+/// pump's thread cannot be started. Drop all spans before the guard: a task that is still open then has no end.
 pub fn init() -> Result<Guard, Error> {
     builder().init()
 }
@@ -62,7 +63,7 @@ pub fn builder() -> Builder {
 }
 
 impl Builder {
-    /// The folder of the lake, made when the first record comes.
+    /// The folder of the lake, made at once.
     pub fn lake(mut self, folder: impl Into<PathBuf>) -> Self {
         self.lake = folder.into();
         self
@@ -102,16 +103,20 @@ impl Builder {
         let capture = capture.sink(ParquetSink::new(&lake).level(files));
         let capture =
             if console == LevelFilter::OFF { capture } else { capture.sink(StreamSink::stderr().level(console)) };
+        std::fs::create_dir_all(&lake).map_err(|error| {
+            Error::io("Builder", "cannot make the lake's folder", error).with("path", lake.display())
+        })?;
+        // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
+        LogTracer::builder()
+            .with_max_level(level.as_log())
+            .init()
+            .map_err(|error| refused("a global logger was set before").caused_by(error))?;
         let (capture, guard) = capture.build()?;
         let scope = ScopeLayer::builder().continue_from_env().build();
         // In front of everything, so that what nobody wants costs nothing.
         let subscriber = tracing_subscriber::registry().with(scope).with(capture).with(level);
         tracing_core::dispatcher::set_global_default(subscriber.into())
             .map_err(|error| refused("a global subscriber was set before").caused_by(error))?;
-        LogTracer::builder()
-            .with_max_level(level.as_log())
-            .init()
-            .map_err(|error| refused("a global logger was set before").caused_by(error))?;
         install_panic_hook();
         Ok(guard)
     }

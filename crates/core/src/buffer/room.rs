@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 
 use crate::buffer::BufferOptions;
 
-/// Bytes set aside for the end of an open task; an end that finds no other room is written within them.
-pub(crate) const END_RESERVE: usize = 96;
+/// Most bytes that an end takes in its shortest form, in which it is written when there is no room.
+pub(crate) const SHORTEST_END: usize = 96;
 
 /// Largest grant to a shard; smaller buffers grant in proportion, and the smallest exactly what a record needs.
 const GRANT_BYTES: usize = 64 << 10;
 
+/// Largest grant to a shard that has not written anything lately.
+const FIRST_GRANT_BYTES: usize = 1 << 10;
+
 /// Share of the capacity that one grant may take.
 const GRANT_SHARE: usize = 1024;
-
-/// Most tasks whose ends a shard reserves room for at once.
-const ENDS_GRANT: isize = 64;
 
 /// The bound on what a buffer holds.
 #[derive(Debug)]
@@ -25,9 +25,6 @@ pub(crate) struct Room {
     capacity: isize,
     grant: usize,
     used: AtomicIsize,
-    /// Tasks that may still begin before the share for their ends is used up.
-    ends_left: AtomicIsize,
-    ends_grant: isize,
     capacity_records: Option<NonZeroU64>,
     records: AtomicU64,
 }
@@ -35,15 +32,11 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) fn new(options: &BufferOptions, home: u32) -> Self {
         let capacity = options.capacity_bytes.get().min(isize::MAX as usize);
-        let for_ends = capacity / 4;
-        let most_ends = (for_ends / END_RESERVE) as isize;
         Self {
             home,
-            capacity: (capacity - for_ends) as isize,
+            capacity: capacity as isize,
             grant: GRANT_BYTES.min(capacity / GRANT_SHARE),
             used: AtomicIsize::new(0),
-            ends_left: AtomicIsize::new(most_ends),
-            ends_grant: (most_ends / GRANT_SHARE as isize).clamp(1, ENDS_GRANT),
             capacity_records: options.capacity_records,
             records: AtomicU64::new(0),
         }
@@ -53,10 +46,11 @@ impl Room {
         self.used.load(Ordering::Relaxed).max(0) as usize
     }
 
-    /// Makes sure that `credit` covers `need` bytes and that one more record may be held; takes nothing when not.
+    /// Makes sure that `credit` covers `need` bytes and that one more record may be held; takes nothing when not. A shard
+    /// is granted about as much as it has `written` lately, so that thousands of idle threads do not hold all the room.
     #[inline]
-    pub(crate) fn admit(&self, credit: &mut isize, need: usize) -> bool {
-        let covered = *credit >= need as isize || self.grant(credit, need);
+    pub(crate) fn admit(&self, credit: &mut isize, need: usize, written: usize) -> bool {
+        let covered = *credit >= need as isize || self.grant(credit, need, written);
         covered && self.admit_record()
     }
 
@@ -72,34 +66,6 @@ impl Room {
         if self.capacity_records.is_some() {
             self.records.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// Sets the room for one task's end aside, out of those that a shard holds already or by asking for some more.
-    #[inline]
-    pub(crate) fn reserve_end(&self, ends: &mut isize) -> bool {
-        if *ends == 0 {
-            let take = |left: isize| (left > 0).then(|| left - left.min(self.ends_grant));
-            let before = self.ends_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-            *ends = before.map_or(0, |left| left.min(self.ends_grant));
-        }
-        let reserved = *ends > 0;
-        *ends -= isize::from(reserved);
-        reserved
-    }
-
-    /// Takes the reserve of a task back that has ended.
-    #[inline]
-    pub(crate) fn release_end(&self, ends: &mut isize) {
-        *ends += 1;
-        if *ends > 2 * self.ends_grant {
-            self.return_ends(ends);
-        }
-    }
-
-    /// Gives what a shard holds for ends that have not begun back.
-    pub(crate) fn return_ends(&self, ends: &mut isize) {
-        self.ends_left.fetch_add(*ends, Ordering::Relaxed);
-        *ends = 0;
     }
 
     /// Gives a shard's unused credit back, or takes what it overdrew.
@@ -119,13 +85,14 @@ impl Room {
     }
 
     #[cold]
-    fn grant(&self, credit: &mut isize, need: usize) -> bool {
+    fn grant(&self, credit: &mut isize, need: usize, written: usize) -> bool {
         if std::process::id() != self.home {
             // A forked child has nobody who drains: it gets no more room than its thread had at the fork.
             return false;
         }
         let exact = need as isize - *credit;
-        [exact.max(self.grant as isize), exact].into_iter().any(|amount| {
+        let generous = self.grant.min(written.max(FIRST_GRANT_BYTES)) as isize;
+        [exact.max(generous), exact].into_iter().any(|amount| {
             let take = |used: isize| (used + amount <= self.capacity).then_some(used + amount);
             let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
             if taken {

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use tracing_core::Level;
 
-use crate::buffer::room::END_RESERVE;
+use crate::buffer::room::{Room, SHORTEST_END};
 use crate::buffer::{Inner, Policy, SEGMENT_BYTES};
+use crate::clock::deadline;
 use crate::loss::{Cause, Loss};
 use crate::record::Source;
 use crate::segment::{Segment, SegmentWriter};
@@ -38,7 +39,7 @@ pub struct Offer {
 pub enum Admission {
     /// An event.
     Event,
-    /// A task's begin: written only when there is room for the end as well.
+    /// A task's begin.
     Begin,
     /// A task's end.
     End {
@@ -54,8 +55,6 @@ pub(crate) struct ShardState {
     pub(crate) sealed: VecDeque<Segment>,
     /// Bytes of the shared room that this shard may still write.
     pub(crate) credit: isize,
-    /// Tasks that may begin before this shard must ask for the room for more ends.
-    pub(crate) ends: isize,
     /// Records offered, the lost ones included.
     pub(crate) recorded: u64,
     /// Losses that the stream does not state yet, one a cause.
@@ -86,8 +85,7 @@ impl Shard {
             return self.lose(&mut state, offer, Cause::Closed);
         }
         match offer.admission {
-            Admission::Event => self.offer_event(state, offer, write),
-            Admission::Begin => self.offer_begin(state, offer, write),
+            Admission::Event | Admission::Begin => self.offer_event(state, offer, write),
             Admission::End { begin_kept } => self.offer_end(state, offer, begin_kept, write),
         }
     }
@@ -104,7 +102,7 @@ impl Shard {
         offer: &Offer,
         write: impl FnOnce(&mut SegmentWriter, bool),
     ) -> bool {
-        if !self.buffer.room.admit(&mut state.credit, offer.need) {
+        if !state.admit(&self.buffer.room, offer.need) {
             state = match self.make_room(state, offer) {
                 Ok(state) => state,
                 Err(cause) => match self.lock() {
@@ -117,22 +115,6 @@ impl Shard {
         true
     }
 
-    fn offer_begin<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, ShardState>,
-        offer: &Offer,
-        write: impl FnOnce(&mut SegmentWriter, bool),
-    ) -> bool {
-        if !self.buffer.room.reserve_end(&mut state.ends) {
-            return self.lose(&mut state, offer, Cause::Full);
-        }
-        let kept = self.offer_event(state, offer, write);
-        if !kept && let Some(mut state) = self.lock() {
-            state.ends += 1;
-        }
-        kept
-    }
-
     fn offer_end<'a>(
         &'a self,
         mut state: MutexGuard<'a, ShardState>,
@@ -143,9 +125,9 @@ impl Shard {
         if !begin_kept {
             return self.offer_event(state, offer, write);
         }
-        // The reserve can be given back before the end is drained: while the buffer is full no other task can begin.
-        self.buffer.room.release_end(&mut state.ends);
-        let roomy = self.buffer.room.admit(&mut state.credit, offer.need);
+        // A full buffer takes it all the same, in its shortest form. What that adds is bounded by the tasks that were open
+        // when it became full, each of which takes more memory than its end: no other task can begin meanwhile.
+        let roomy = state.admit(&self.buffer.room, offer.need);
         if !roomy {
             self.buffer.room.force_record();
         }
@@ -182,7 +164,7 @@ impl Shard {
         self.buffer.wake();
         match self.buffer.policy {
             Policy::DropNewest => Err(Cause::Full),
-            Policy::Block(limit) => self.wait_for_room(offer, Instant::now() + limit),
+            Policy::Block(limit) => self.wait_for_room(offer, deadline(limit)),
             Policy::DropOldest => self.evict_for(offer, lacking, |_| true),
             Policy::DropLowest => self.evict_for(offer, lacking, |level| level > offer.level),
         }
@@ -195,7 +177,7 @@ impl Shard {
             if self.buffer.closed.load(Ordering::Relaxed) {
                 return Err(Cause::Closed);
             }
-            if self.buffer.room.admit(&mut state.credit, offer.need) {
+            if state.admit(&self.buffer.room, offer.need) {
                 return Ok(state);
             }
             drop(state);
@@ -216,7 +198,7 @@ impl Shard {
         for _ in 0..MOST_RECLAIMS {
             let reclaimed = self.buffer.reclaim(lacking, &victim);
             let mut state = self.lock().ok_or(Cause::Forked)?;
-            if self.buffer.room.admit(&mut state.credit, offer.need) {
+            if state.admit(&self.buffer.room, offer.need) {
                 return Ok(state);
             }
             if !reclaimed {
@@ -254,10 +236,14 @@ impl ShardState {
             writer: SegmentWriter::for_memory(source),
             sealed: VecDeque::new(),
             credit: 0,
-            ends: 0,
             recorded: 0,
             unstated: Vec::new(),
         }
+    }
+
+    #[inline]
+    fn admit(&mut self, room: &Room, need: usize) -> bool {
+        room.admit(&mut self.credit, need, self.writer.len())
     }
 
     pub(crate) fn remember_loss(&mut self, loss: &Loss) {
@@ -283,4 +269,4 @@ impl ShardState {
     }
 }
 
-const _: () = assert!(END_RESERVE >= 80, "the shortest end must fit into its reserve");
+const _: () = assert!(SHORTEST_END >= 80, "type, level, time, five varints and two counts");

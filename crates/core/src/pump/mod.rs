@@ -18,6 +18,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use crate::buffer::{Buffer, DEFAULT_CAPACITY_BYTES};
+use crate::clock::deadline;
 use crate::error::{Category, Error, Stage};
 use crate::processor::Processor;
 use crate::pump::control::Control;
@@ -124,7 +125,7 @@ impl PumpBuilder {
             backlog_bytes: backlog_bytes.get(),
             drain_every,
             flush_every,
-            next_flush: Instant::now() + flush_every,
+            next_flush: deadline(flush_every),
         };
         let thread = std::thread::Builder::new().name("spanlake-pump".to_owned()).spawn(move || worker.run()).map_err(
             |error| Error::new(Stage::Factory, "Pump", Category::Io, "cannot start the pump's thread").caused_by(error),
@@ -145,7 +146,7 @@ impl Pump {
     /// Flushes, then stops the pump, waiting at most `timeout`. Records offered from now on are lost with cause
     /// `closed`. Doing it twice gives the same report again and writes nothing twice.
     pub fn shutdown(&self, timeout: Duration) -> Report {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline(timeout);
         if !self.in_child() {
             // Here and not only by the pump, which may be held up by a sink.
             self.buffer.close();
@@ -165,7 +166,7 @@ impl Pump {
     fn command(&self, wish: control::Wish, timeout: Duration) -> Report {
         // A forked child has no pump to wait for, and a sink that flushes its own pump would wait for itself.
         let hopeless = self.in_child() || self.is_pump_thread();
-        let done = !hopeless && self.control.command(wish, || self.unpark(), Instant::now() + timeout);
+        let done = !hopeless && self.control.command(wish, || self.unpark(), deadline(timeout));
         Report { timed_out: !done, ..self.report() }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing_core::LevelFilter;
 
+use crate::clock::deadline;
 use crate::error::{Category, Error, Severity, Stage};
 use crate::loss::{Cause, Loss};
 use crate::pump::control::Board;
@@ -195,7 +196,7 @@ impl Outlet {
     fn failed(&mut self, error: &Error) {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
         self.failures += 1;
-        self.retry_at = Some(Instant::now() + pause);
+        self.retry_at = Some(deadline(pause));
         self.note(error);
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use std::vec::IntoIter;
 
 use crate::buffer::Buffer;
+use crate::clock::deadline;
 use crate::guest;
 use crate::loss::{Cause, Loss};
 use crate::processor::Processor;
@@ -23,8 +24,9 @@ use crate::sync::Arc;
 /// Segments are worked on together up to this size, so that their room is given back in steps.
 const GROUP_BYTES: usize = 4 << 20;
 
-/// Most records handed to the sinks at once.
-const BATCH_RECORDS: usize = 4096;
+/// Most records handed to the sinks at once: a batch is all or nothing, so on a disk that is nearly full a small one
+/// still fits, and lines that repeat a large context stay within memory.
+const BATCH_RECORDS: usize = 512;
 
 pub(super) struct Worker {
     pub(super) buffer: Buffer,
@@ -61,7 +63,7 @@ impl Worker {
             self.outlets.iter_mut().for_each(|outlet| outlet.retry(wish.is_some()));
             self.outlets.iter_mut().for_each(Outlet::tick);
             if wish.is_some() || Instant::now() >= self.next_flush {
-                self.next_flush = Instant::now() + self.flush_every;
+                self.next_flush = deadline(self.flush_every);
                 self.outlets.iter_mut().for_each(Outlet::flush);
             }
             if stop {

@@ -45,10 +45,12 @@ pub enum Carrier {
 }
 
 impl Carrier {
-    /// What this process was told to continue: `SPANLAKE_TASK`, else `TRACEPARENT`. A malformed value is an error.
+    /// What this process was told to continue: `SPANLAKE_TASK`, else `TRACEPARENT`. Empty counts as unset, a malformed
+    /// value is an error. A child that is started without [`CommandExt`](crate::CommandExt) inherits the variables and
+    /// would continue the same task a second time: start children with it, or clear them.
     pub fn from_env() -> Result<Option<Self>, Error> {
         let read = |name: &'static str| -> Result<Option<Self>, Error> {
-            let Some(value) = std::env::var_os(name) else {
+            let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else {
                 return Ok(None);
             };
             let text = value.to_str().ok_or_else(|| refused("not UTF-8"));

@@ -241,10 +241,12 @@ impl Task {
         self.0.seq.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The number of its begin, the same for every layer that records it. The span is being made: nobody else can
-    /// number anything yet, so plain stores are enough.
+    /// The number of its begin, the same for every layer that records it. The span is being made, on this thread only,
+    /// so a load and a store are enough; a layer between two that record may have logged into it already.
     pub(crate) fn begin_seq(&self) -> u64 {
-        self.0.seq.store(1, Ordering::Relaxed);
+        if self.0.seq.load(Ordering::Relaxed) == 0 {
+            self.0.seq.store(1, Ordering::Relaxed);
+        }
         0
     }
 

@@ -148,6 +148,9 @@ impl Tracker {
         let enter = |local: &mut Local, slot: Slot| {
             if slot.owner == self.number {
                 let (at_ns, panicking) = (self.clock.monotonic_ns(), std::thread::panicking());
+                if !panicking {
+                    panic::forget();
+                }
                 let again = local.is_inside(registry, span, self.number);
                 local.entered.push(Entered { registry, span, slot, at_ns, panicking, again });
             }

@@ -7,12 +7,11 @@ use crate::tree::{assert_kept, files_named, read};
 const MAX_LINES: usize = 500;
 
 /// Longer files, each with its reason.
-const LONG: [(&str, &str); 5] = [
+const LONG: [(&str, &str); 4] = [
     ("crates/core/src/value.rs", "one encoding, its writer and its reader side by side"),
     ("crates/core/src/segment/writer.rs", "one frame after the other, as docs/format.md lists them"),
     ("crates/core/tests/it/pump.rs", "one behaviour of the pump after the other"),
     ("crates/core/tests/it/segment.rs", "one way to write, cut or damage a segment after the other"),
-    ("crates/layers/capture/tests/it/traps.rs", "one trap after the other, each a few lines"),
 ];
 
 /// Folders whose code runs inside other people's programs.

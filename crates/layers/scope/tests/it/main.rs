@@ -1,0 +1,37 @@
+//! Behaviour of tasks on spans.
+
+/// A layer that records into memory, and what it heard in short words.
+mod support;
+
+/// Tasks and records are numbered as documented.
+mod keys;
+
+/// Begins and ends say what became of a task.
+mod lifecycle;
+
+/// `#[instrument(err)]` makes the task of the function fail.
+mod instrument;
+
+/// Tasks that panic fail, and only those.
+mod panics;
+
+/// Futures and closures that are dropped before their end are cancelled.
+mod cancel;
+
+/// Context comes from fields, later values and `bind`, and is inherited.
+mod context;
+
+/// Durations are monotonic, busy and idle time are kept apart.
+mod time;
+
+/// Tasks go on elsewhere: text, headers, foreign traces, malformed ones.
+mod carriers;
+
+/// Tasks go along to threads, pools and Tokio.
+mod spawn;
+
+/// `ScopeLayer` and recording layers, alone and together, in any order, wrapped in anything.
+mod layers;
+
+/// Spans nested deeper than keys can say.
+mod depth;

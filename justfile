@@ -43,7 +43,7 @@ flights:
 
 # What a record costs: spanlake and its peers side by side. `just bench --help` names the options.
 bench *options="--work events --threads 1,2,4 --rounds 5":
-    cargo run --profile compare -p spanlake-benches --bin compare -- {{ options }}
+    cargo run --release -p spanlake-benches --bin compare -- {{ options }}
 
 # Licences, banned crates and sources; needs `cargo install cargo-deny`.
 deny:

@@ -244,7 +244,7 @@ fn what_a_buffer_really_holds_is_what_it_says() {
 }
 
 #[test]
-fn room_granted_to_many_idle_threads_is_taken_back_before_anything_is_lost() {
+fn thousands_of_idle_threads_do_not_hold_the_room_that_others_need() {
     for policy in [Policy::DropNewest, Policy::DropOldest, Policy::DropLowest, Policy::Block(LONG)] {
         let buffer = buffer(policy);
         // Each hand is a thread that goes on living after one small record.
@@ -302,6 +302,23 @@ fn open_tasks_take_no_room_from_what_is_recorded() {
     assert!(tasks.into_iter().all(|task| hand.end(task, Outcome::Succeeded)), "ends go beyond the bound");
     drain(&buffer);
     assert!(hand.event(Level::INFO, "there is room again"));
+}
+
+#[test]
+fn ends_pass_the_bound_by_no_more_than_96_bytes_each() {
+    for policy in DROPPING {
+        let capacity = 32 << 10;
+        let buffer = buffer_of_bytes(policy, capacity);
+        let mut hand = Hand::new(&buffer);
+        let tasks: Vec<_> = (0..2_000).map(|_| hand.begin()).filter(|task| task.begin_kept).collect();
+        assert!(tasks.len() < 2_000 && buffer.used_bytes() <= capacity + 512, "{policy:?}: begins have to fit");
+        let open = tasks.len();
+        tasks.into_iter().for_each(|task| assert!(hand.end(task, Outcome::Failed), "{policy:?}"));
+        let used = buffer.used_bytes();
+        assert!(used <= capacity + 512 + 96 * open, "{policy:?}: {used} bytes for {open} tasks");
+        drain(&buffer);
+        assert_eq!(buffer.used_bytes(), 0, "{policy:?}");
+    }
 }
 
 #[test]

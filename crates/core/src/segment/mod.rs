@@ -126,7 +126,7 @@ impl Segment {
 
     /// Reads the dictionary and finds the records.
     pub fn decode(&self) -> Result<Decoded<'_>, SegmentError> {
-        let mut decoded = Decoded::read(&self.bytes)?;
+        let mut decoded = Decoded::read_own(&self.bytes)?;
         decoded.lane = self.stats.lane;
         Ok(decoded)
     }

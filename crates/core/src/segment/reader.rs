@@ -54,6 +54,9 @@ pub enum SegmentError {
     /// A newer version wrote it.
     #[error("segment version {0} is newer than {VERSION}, which this program reads")]
     Version(u8),
+    /// It has no checksums: it was never meant to leave the memory of the process that wrote it.
+    #[error("segment has no checksums")]
+    Unsummed,
     /// The header is cut short or does not match its checksum.
     #[error("segment header is damaged")]
     Header,
@@ -66,10 +69,24 @@ struct Strings<'a>(Vec<&'a str>);
 // === impl Decoded ===
 
 impl<'a> Decoded<'a> {
-    /// Reads a segment. Frames of unknown type are passed over; reading stops at the first frame that is damaged.
+    /// Reads a segment that came from a file or a peer. Frames of unknown type are passed over; reading stops at the
+    /// first frame that is damaged.
     pub fn read(bytes: &'a [u8]) -> Result<Self, SegmentError> {
         let mut cursor = Cursor::new(bytes);
+        match read_header(&mut cursor)? {
+            (_, false) => Err(SegmentError::Unsummed),
+            (source, true) => Ok(Self::read_frames(bytes, cursor, source, true)),
+        }
+    }
+
+    /// Reads a segment of this process, whose frames are not summed while it stays in memory.
+    pub(super) fn read_own(bytes: &'a [u8]) -> Result<Self, SegmentError> {
+        let mut cursor = Cursor::new(bytes);
         let (source, summed) = read_header(&mut cursor)?;
+        Ok(Self::read_frames(bytes, cursor, source, summed))
+    }
+
+    fn read_frames(bytes: &'a [u8], mut cursor: Cursor<'a>, source: Source, summed: bool) -> Self {
         let mut decoded =
             Self { source, lane: 0, callsites: vec![], tasks: vec![], records: vec![], tail: Tail::Whole };
         let mut strings = Strings::default();
@@ -81,7 +98,7 @@ impl<'a> Decoded<'a> {
                 break;
             }
         }
-        Ok(decoded)
+        decoded
     }
 
     /// The process and thread that the segment comes from.

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use spanlake_core::loss::Loss;
+use spanlake_core::segment::{Decoded, SegmentError};
 use spanlake_core::{Buffer, Cause, Kind, Level, Outcome, Policy};
 
 use crate::support::{Drained, Hand, LEVELS, LONG, MOMENT_NS, buffer, buffer_of_bytes, buffer_of_records, drain};
@@ -330,6 +331,19 @@ fn end_without_its_begin_is_a_record_like_others() {
     assert!(!task.begin_kept);
     assert!(!hand.end(task, Outcome::Succeeded));
     assert_eq!(buffer.losses().of(Cause::Full), 2);
+}
+
+// === leaving the process ===
+
+#[test]
+fn segment_that_was_not_summed_is_refused_by_those_it_is_sent_to() {
+    let buffer = buffer(Policy::DropLowest);
+    Hand::new(&buffer).event(Level::INFO, "on its way");
+    let mut segment = buffer.drain().remove(0);
+    assert_eq!(Decoded::read(segment.bytes()).expect_err("no checksums"), SegmentError::Unsummed);
+    segment.sum();
+    assert_eq!(Decoded::read(segment.bytes()).expect("with checksums").len(), 1);
+    assert_eq!(segment.decode().expect("still its own").len(), 1);
 }
 
 // === closed, gone, fallen back ===

@@ -3,7 +3,7 @@
 //! # What
 //!
 //! Record model and keys, the segment codec, the bounded buffer, the pump, and the traits [`Processor`] and [`Sink`].
-//! Nothing here knows `tracing_subscriber`, files, Arrow or the network.
+//! Nothing here knows `tracing_subscriber`, Arrow or the network.
 //!
 //! # Flow
 //!
@@ -21,6 +21,7 @@ pub mod error;
 pub mod key;
 pub mod clock;
 pub mod sync;
+pub mod disk;
 pub mod value;
 pub mod record;
 pub mod loss;
@@ -40,6 +41,6 @@ pub use processor::Processor;
 pub use pump::{Pump, PumpBuilder, Report, SinkReport, SinkState};
 pub use record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task};
 pub use render::OwnedRecord;
-pub use sink::{Batch, Sink};
+pub use sink::{Batch, FileState, Recipe, Sink};
 pub use tracing_core::{Level, LevelFilter};
 pub use value::{Field, Fields, Value};

@@ -35,6 +35,38 @@ pub trait Sink: Send {
     fn unpublished(&self) -> u64 {
         0
     }
+
+    /// How somebody else puts a dead process's records where this would have put them; `None` for a sink that nothing
+    /// is recovered to, such as a console.
+    fn recipe(&self) -> Option<Recipe> {
+        None
+    }
+
+    /// The files that were begun or have grown since this was asked last, each with its length now. A crash-proof spool
+    /// notes them down: what a dead process wrote behind its last note is taken back and written again.
+    fn changed_files(&mut self) -> Vec<FileState> {
+        Vec::new()
+    }
+}
+
+/// A sink's settings, as far as recovery needs them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// What kind of sink: `jsonl`, `system_log`, `parquet`.
+    pub kind: String,
+    /// The least severe level it takes.
+    pub level: LevelFilter,
+    /// The pattern of the folders below the log type's.
+    pub partition: String,
+}
+
+/// A file and how long it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileState {
+    /// Its path, seen from the lake's folder.
+    pub path: std::path::PathBuf,
+    /// Its length in bytes.
+    pub bytes: u64,
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
@@ -60,6 +92,14 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn unpublished(&self) -> u64 {
         (**self).unpublished()
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        (**self).recipe()
+    }
+
+    fn changed_files(&mut self) -> Vec<FileState> {
+        (**self).changed_files()
     }
 }
 

@@ -45,6 +45,9 @@ const PROVEN: [(&str, &str, &str); 2] = [
     ),
 ];
 
+/// The one module that may hold `unsafe`, which maps files.
+const UNSAFE: &str = "crates/core/src/disk/mapping.rs";
+
 #[test]
 fn files_open_with_a_sentence() {
     let broken = files_named(".rs").filter(|file| !opens_with_sentence(&read(file)));
@@ -68,6 +71,26 @@ fn proofs_are_needed() {
     let gone = |file: &str, code: &str| !rude_lines(&read(file)).iter().any(|(_, line)| line.contains(code));
     let broken = PROVEN.iter().filter(|(file, code, _)| gone(file, code));
     assert_kept(broken.map(|(file, code, _)| format!("{file}: {code}")), "take it out of the list PROVEN");
+}
+
+#[test]
+fn unsafe_stands_in_one_module() {
+    let is_unsafe =
+        |file: &str| ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| bare(&read(file)).contains(word));
+    let broken = files_named(".rs").filter(|file| *file != UNSAFE && is_unsafe(file));
+    assert_kept(broken.map(str::to_owned), "do without `unsafe`; only the module that maps files has it");
+}
+
+#[test]
+fn unsafe_has_its_proof_beside_it() {
+    let source = read(UNSAFE);
+    let lines: Vec<&str> = source.lines().collect();
+    let unproven = |at: &usize| {
+        lines[*at].trim_start().starts_with("unsafe {")
+            && !lines[..*at].iter().rev().take(5).any(|line| line.contains("SAFETY:"))
+    };
+    let broken = (0..lines.len()).filter(unproven);
+    assert_kept(broken.map(|at| format!("{UNSAFE}:{}", at + 1)), "say in a `SAFETY:` comment why it is sound");
 }
 
 #[test]

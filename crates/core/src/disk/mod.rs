@@ -1,0 +1,88 @@
+//! The disk behind a small seam: every file operation that a record's safety depends on, so that tests can let any of
+//! them fail and can forget what was not synced.
+//!
+//! [`real`] is the operating system's. Nothing here retries and nothing here knows what is in a file.
+
+mod mapping;
+mod real;
+
+pub use mapping::{Mapping, is_forked};
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+/// The file operations of sinks and spools.
+pub trait Disk: fmt::Debug + Send + Sync {
+    /// Makes a file that grows. Fails when there is one of this name.
+    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file to let it grow further.
+    fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Makes a file of `bytes` zeros, for its owner only, that has all its room on the disk, and maps it. Fails when
+    /// there is one of this name, or no room; nothing is left behind then.
+    fn map(&self, path: &Path, bytes: usize) -> io::Result<Mapping>;
+
+    /// Makes what was written into a mapping durable.
+    fn sync_mapping(&self, mapping: &Mapping) -> io::Result<()>;
+
+    /// The content of a file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// What is in a folder, in no order; the folder's own entries only.
+    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>>;
+
+    /// Gives a file another name, replacing what has it. Atomic.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a folder and those above it. One that is there is left as it is.
+    fn create_folder(&self, folder: &Path, access: Access) -> io::Result<()>;
+
+    /// Removes an empty folder.
+    fn remove_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable: files that were made, renamed or removed.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+}
+
+/// A file that is written to, at its end.
+pub trait DiskFile: Write + fmt::Debug + Send {
+    /// Makes content and length durable. After a failure nobody knows what is: the file must not be trusted again.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts it back.
+    fn set_len(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// Who may read what is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever the process lets, by its umask.
+    Shared,
+    /// The owner only: 0600, folders 0700.
+    Private,
+}
+
+/// A name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, without the folder.
+    pub name: std::ffi::OsString,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Length in bytes, of a file.
+    pub bytes: u64,
+    /// When it was changed last, as far as the disk tells.
+    pub modified: Option<std::time::SystemTime>,
+}
+
+/// The operating system's disk.
+pub fn real() -> Arc<dyn Disk> {
+    static REAL: LazyLock<Arc<dyn Disk>> = LazyLock::new(|| Arc::new(real::RealDisk));
+    Arc::clone(&REAL)
+}

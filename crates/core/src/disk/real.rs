@@ -1,0 +1,91 @@
+//! The operating system's disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::disk::{Access, Disk, DiskFile, Entry, Mapping};
+
+#[derive(Debug)]
+pub(super) struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true);
+        if access == Access::Private {
+            options.mode(0o600);
+        }
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(OpenOptions::new().append(true).open(path)?))
+    }
+
+    fn map(&self, path: &Path, bytes: usize) -> io::Result<Mapping> {
+        Mapping::create(path, bytes)
+    }
+
+    fn sync_mapping(&self, mapping: &Mapping) -> io::Result<()> {
+        mapping.sync()
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            // Another process may have removed it since.
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            entries.push(Entry {
+                name: entry.file_name(),
+                is_folder: metadata.is_dir(),
+                bytes: metadata.len(),
+                modified: metadata.modified().ok(),
+            });
+        }
+        Ok(entries)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create_folder(&self, folder: &Path, access: Access) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        if access == Access::Private {
+            builder.mode(0o700);
+        }
+        builder.create(folder)
+    }
+
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::remove_dir(folder)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+}
+
+impl DiskFile for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        File::set_len(self, len)
+    }
+}

@@ -111,7 +111,7 @@ impl Script {
 
     /// All of it.
     pub fn into_segment(mut self) -> Segment {
-        self.writer.take(Vec::new())
+        self.writer.take()
     }
 
     fn begin_with_key(&mut self, key: TaskKey, name: &str, message: &str) -> TaskId {

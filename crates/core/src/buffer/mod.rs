@@ -24,6 +24,7 @@ use crate::buffer::shard::ShardState;
 use crate::loss::{Loss, LossCounters, Losses};
 use crate::record::Source;
 use crate::segment::Segment;
+use crate::segment::page::Page;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, lock_at_home};
 
 /// Default of [`BufferOptions::capacity_bytes`]: 64 MiB, about a million records.
@@ -31,6 +32,9 @@ pub const DEFAULT_CAPACITY_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).unw
 
 /// A shard ends its segment at this size and wakes the drain.
 pub(crate) const SEGMENT_BYTES: usize = 256 << 10;
+
+/// Room behind that, for the record with which a segment becomes full.
+const PAGE_SLACK: usize = 16 << 10;
 
 /// How many emptied segments are kept for reuse.
 const SPARE_SEGMENTS: usize = 16;
@@ -61,7 +65,7 @@ pub(crate) struct Inner {
     shards: Mutex<Vec<Arc<Mutex<ShardState>>>>,
     /// Takes what no thread's own shard can: records of threads whose locals are gone, and losses from inside.
     fallback: Arc<Mutex<ShardState>>,
-    spares: Mutex<Vec<Vec<u8>>>,
+    spares: Mutex<Vec<Page>>,
     losses: LossCounters,
     /// Offered by shards that are gone.
     recorded: AtomicU64,
@@ -171,8 +175,8 @@ impl Buffer {
 
     /// Gives the room of a drained segment back, and keeps its memory for reuse.
     pub fn release(&self, segment: Segment) {
-        self.inner.give_back(segment.bytes.len(), segment.records());
-        self.inner.keep_spare(segment.bytes);
+        self.inner.give_back(segment.page.len(), segment.records());
+        self.inner.keep_spare(segment.page);
     }
 
     /// Refuses records from now on, with cause `closed`.
@@ -215,7 +219,7 @@ impl Buffer {
 impl Inner {
     fn empty_shard(&self, state: &mut ShardState, segments: &mut Vec<Segment>) {
         state.write_losses();
-        state.seal(|| self.spare());
+        state.seal(|len| if len > SEGMENT_BYTES / 4 { self.spare() } else { Page::default() });
         let (lane, mut first_ns) = (std::ptr::from_ref(state).addr(), i64::MIN);
         segments.extend(state.sealed.drain(..).map(|mut segment| {
             // A clock that was set back between two segments must not bring the later one to the front.
@@ -237,14 +241,16 @@ impl Inner {
         self.space.notify_all();
     }
 
-    fn spare(&self) -> Vec<u8> {
-        self.lock(&self.spares).and_then(|mut spares| spares.pop()).unwrap_or_default()
+    /// A page for a thread that has filled one.
+    fn spare(&self) -> Page {
+        let spare = self.lock(&self.spares).and_then(|mut spares| spares.pop());
+        spare.unwrap_or_else(|| Page::heap(SEGMENT_BYTES + PAGE_SLACK))
     }
 
-    fn keep_spare(&self, bytes: Vec<u8>) {
+    fn keep_spare(&self, page: Page) {
         let mut spares = lock(&self.spares);
-        if spares.len() < SPARE_SEGMENTS && bytes.capacity() <= 2 * SEGMENT_BYTES {
-            spares.push(bytes);
+        if spares.len() < SPARE_SEGMENTS && !page.is_mapped() && page.capacity() == SEGMENT_BYTES + PAGE_SLACK {
+            spares.push(page);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::buffer::{Inner, Policy, SEGMENT_BYTES};
 use crate::clock::deadline;
 use crate::loss::{Cause, Loss};
 use crate::record::Source;
+use crate::segment::page::Page;
 use crate::segment::{Segment, SegmentWriter};
 use crate::sync::{Arc, Mutex, MutexGuard};
 
@@ -144,7 +145,7 @@ impl Shard {
         write(&mut state.writer, shortest);
         state.credit -= (state.writer.len() - before) as isize;
         if state.writer.len() >= SEGMENT_BYTES {
-            state.seal(|| self.buffer.spare());
+            state.seal(|_| self.buffer.spare());
             self.buffer.wake();
         }
     }
@@ -233,7 +234,7 @@ impl Shard {
 impl ShardState {
     pub(crate) fn new(source: &Source) -> Self {
         Self {
-            writer: SegmentWriter::for_memory(source),
+            writer: SegmentWriter::for_buffer(source, Page::default()),
             sealed: VecDeque::new(),
             credit: 0,
             recorded: 0,
@@ -262,9 +263,11 @@ impl ShardState {
         self.credit -= (self.writer.len() - before) as isize;
     }
 
-    pub(crate) fn seal(&mut self, spare: impl FnOnce() -> Vec<u8>) {
+    /// Ends the segment, if anything is in it; `next` gives the page of the next one, told how long this one is.
+    pub(crate) fn seal(&mut self, next: impl FnOnce(usize) -> Page) {
         if !self.writer.is_empty() {
-            self.sealed.push_back(self.writer.take(spare()));
+            let next = next(self.writer.len());
+            self.sealed.push_back(self.writer.take_for(next));
         }
     }
 }

@@ -187,7 +187,7 @@ impl Outlet {
         if let Some((source, loss)) = &self.lost {
             let mut writer = SegmentWriter::new(source);
             writer.loss(loss);
-            Kept(vec![writer.take(Vec::new())]).write(&mut *self.sink, self.level)?;
+            Kept(vec![writer.take()]).write(&mut *self.sink, self.level)?;
             self.lost = None;
         }
         Ok(())
@@ -231,11 +231,11 @@ impl Kept {
             });
             writers[at].1.copy(record);
         }
-        Self(writers.into_iter().map(|(_, mut writer)| writer.take(Vec::new())).collect())
+        Self(writers.into_iter().map(|(_, mut writer)| writer.take()).collect())
     }
 
     fn bytes(&self) -> usize {
-        self.0.iter().map(|segment| segment.bytes.len()).sum()
+        self.0.iter().map(|segment| segment.bytes().len()).sum()
     }
 
     fn records(&self) -> u64 {

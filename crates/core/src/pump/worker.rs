@@ -129,7 +129,7 @@ impl Worker {
     /// Memory that does not match its own checksums: said, not guessed at.
     fn count_corrupt(&self, segment: &Segment) {
         let level = tracing_core::Level::ERROR;
-        let mut loss = Loss::one(Cause::Corrupt, level, segment.bytes.len(), segment.stats.first_ns);
+        let mut loss = Loss::one(Cause::Corrupt, level, segment.bytes().len(), segment.stats.first_ns);
         loss.levels[4] = segment.records();
         // These records were counted when they were offered.
         self.buffer.lose_recorded(&loss);
@@ -140,8 +140,8 @@ impl Worker {
 fn next_group(segments: &mut Peekable<IntoIter<Segment>>) -> Vec<Segment> {
     let mut bytes = 0;
     let mut group = Vec::new();
-    while let Some(segment) = segments.next_if(|segment| bytes == 0 || bytes + segment.bytes.len() <= GROUP_BYTES) {
-        bytes += segment.bytes.len();
+    while let Some(segment) = segments.next_if(|segment| bytes == 0 || bytes + segment.bytes().len() <= GROUP_BYTES) {
+        bytes += segment.bytes().len();
         group.push(segment);
     }
     group

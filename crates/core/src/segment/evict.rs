@@ -44,14 +44,15 @@ impl Wanted {
 
 /// Takes the oldest events whose level is a `victim` out of `segment`, until `wanted` is met.
 pub(crate) fn evict(segment: &mut Segment, wanted: &mut Wanted, victim: impl Fn(Level) -> bool) -> Evicted {
-    let bytes = std::mem::take(&mut segment.bytes);
-    let mut cursor = Cursor::new(&bytes);
+    let page = std::mem::take(&mut segment.page);
+    let bytes = page.bytes();
+    let mut cursor = Cursor::new(bytes);
     let header = cursor
         .take(HEADER_START)
         .and_then(|_| next_frame(&mut cursor))
         .map_or(0, |(_, _)| bytes.len() - cursor.rest().len());
     let mut rewrite = Rewrite {
-        kept: Vec::with_capacity(bytes.capacity()),
+        kept: Vec::with_capacity(bytes.len()),
         stats: Stats::default(),
         stated: None,
         evicted: Evicted::default(),
@@ -62,7 +63,7 @@ pub(crate) fn evict(segment: &mut Segment, wanted: &mut Wanted, victim: impl Fn(
     }
     rewrite.close();
     rewrite.evicted.bytes = bytes.len() as isize - rewrite.kept.len() as isize;
-    segment.bytes = rewrite.kept;
+    segment.page = rewrite.kept.into();
     segment.stats = rewrite.stats;
     rewrite.evicted
 }

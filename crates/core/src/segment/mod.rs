@@ -14,6 +14,7 @@ pub(crate) mod cursor;
 pub(crate) mod evict;
 mod hash;
 mod known;
+pub(crate) mod page;
 mod reader;
 mod writer;
 
@@ -24,6 +25,7 @@ pub use writer::{TaskDefinition, TaskOrigin, TaskRef};
 use tracing_core::Level;
 
 use crate::record::level_code;
+use crate::segment::page::Page;
 
 /// The first bytes of every segment.
 pub const MAGIC: [u8; 4] = *b"SPLK";
@@ -73,7 +75,7 @@ pub(crate) mod frame {
 /// A finished segment on its way to the sinks.
 #[derive(Clone, Debug, Default)]
 pub struct Segment {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) page: Page,
     pub(crate) stats: Stats,
 }
 
@@ -94,16 +96,17 @@ impl Segment {
     /// A segment's bytes as they came from a file or a peer.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         let stats = Decoded::read(&bytes).map(|decoded| decoded.stats()).unwrap_or_default();
-        Self { bytes, stats }
+        Self { page: bytes.into(), stats }
     }
 
     /// Fills in the checksums of a segment that was written without, so that its bytes can leave this process.
     pub fn sum(&mut self) {
-        let Some(flags) = self.bytes.get_mut(FLAGS_AT).filter(|flags| **flags & NO_SUMS != 0) else {
+        let bytes = self.page.bytes_mut();
+        let Some(flags) = bytes.get_mut(FLAGS_AT).filter(|flags| **flags & NO_SUMS != 0) else {
             return;
         };
         *flags &= !NO_SUMS;
-        let mut rest = &mut self.bytes[HEADER_START..];
+        let mut rest = &mut bytes[HEADER_START..];
         while let Some((head, behind)) = rest.split_first_chunk_mut::<FRAME_HEAD>() {
             let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
             let Some((payload, behind)) = behind.split_at_mut_checked(len as usize) else {
@@ -116,7 +119,7 @@ impl Segment {
 
     /// The bytes, header included. Those of a drained segment have no checksums before [`Segment::sum`].
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.page.bytes()
     }
 
     /// How many records callers put into it; statements of loss are not counted.
@@ -126,7 +129,7 @@ impl Segment {
 
     /// Reads the dictionary and finds the records.
     pub fn decode(&self) -> Result<Decoded<'_>, SegmentError> {
-        let mut decoded = Decoded::read_own(&self.bytes)?;
+        let mut decoded = Decoded::read_own(self.page.bytes())?;
         decoded.lane = self.stats.lane;
         Ok(decoded)
     }

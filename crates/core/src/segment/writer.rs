@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use tracing_core::Level;
 use uuid::Uuid;
@@ -13,7 +14,8 @@ use crate::record::{Detail, Kind, Outcome, Record, Source, level_code};
 use crate::segment::cursor::{Cursor, put_varint};
 use crate::segment::hash::NumberMap;
 use crate::segment::known::KnownTasks;
-use crate::segment::{FRAME_HEAD, MAGIC, NO_SUMS, Segment, Stats, VERSION, checksum, frame};
+use crate::segment::page::Page;
+use crate::segment::{FLAGS_AT, FRAME_HEAD, MAGIC, NO_SUMS, Segment, Stats, VERSION, checksum, frame};
 use crate::value::{BodyWriter, Fields, MAX_TEXT_BYTES, Name, PANICKED, cut_text, put_formatted, put_links, put_text};
 
 /// Position of a callsite in a segment's dictionary.
@@ -129,10 +131,14 @@ pub struct Message {
 /// Writes one segment after the other, each with its own dictionary.
 #[derive(Debug)]
 pub struct SegmentWriter {
-    bytes: Vec<u8>,
+    page: Page,
     header: Vec<u8>,
-    /// Whether frames are summed as they are written.
+    /// Whether frames are summed as they are written, on the heap too.
+    sums_on_heap: bool,
+    /// Whether they are in the current segment.
     sums: bool,
+    /// Where definitions are put together.
+    scratch: Vec<u8>,
     stats: Stats,
     strings: NumberMap<u32>,
     callsites: NumberMap<CallsiteRef>,
@@ -152,20 +158,23 @@ const NO_CALLSITE: (u64, CallsiteRef) = (0, CallsiteRef(0));
 impl SegmentWriter {
     /// A writer of segments that come from `source`.
     pub fn new(source: &Source) -> Self {
-        Self::with_sums(source, true)
+        Self::on(source, Page::default(), true)
     }
 
-    /// A writer for segments that stay in this process's memory: summing a frame right after it was written stalls the
-    /// processor, and there is nothing to be found out. [`Segment::sum`] fills the checksums in when one leaves.
-    pub(crate) fn for_memory(source: &Source) -> Self {
-        Self::with_sums(source, false)
+    /// A writer for the segments of a buffer, the first of them on `page`. On the heap they stay in this process's
+    /// memory: summing a frame takes the caller's time, and there is nothing to be found out. [`Segment::sum`] fills the
+    /// checksums in when one leaves.
+    pub(crate) fn for_buffer(source: &Source, page: Page) -> Self {
+        Self::on(source, page, false)
     }
 
-    fn with_sums(source: &Source, sums: bool) -> Self {
+    fn on(source: &Source, page: Page, sums_on_heap: bool) -> Self {
         Self {
-            bytes: Vec::new(),
-            header: header(source, if sums { 0 } else { NO_SUMS }),
-            sums,
+            page,
+            header: header(source),
+            sums_on_heap,
+            sums: true,
+            scratch: Vec::new(),
             stats: Stats::default(),
             strings: NumberMap::default(),
             callsites: NumberMap::default(),
@@ -178,39 +187,59 @@ impl SegmentWriter {
     /// Bytes written to the current segment; 0 before its first frame.
     #[inline]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.page.len()
     }
 
     /// Whether the current segment has no frame.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.page.len() == 0
+    }
+
+    /// How many bytes the current segment can have before it grows or overflows.
+    pub(crate) fn capacity(&self) -> usize {
+        self.page.capacity()
+    }
+
+    /// Whether something did not fit into the file that this segment is.
+    #[inline]
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.page.has_overflowed()
+    }
+
+    /// Takes back what was written behind `len`. What the dictionary says of it is wrong then: the segment must end here.
+    pub(crate) fn cut(&mut self, len: usize) {
+        self.page.cut(len);
     }
 
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// Ends the current segment; the next one is written into `reuse`, whose content is dropped. A segment that nothing
-    /// was written into has no bytes, and is no segment to a reader.
-    pub fn take(&mut self, mut reuse: Vec<u8>) -> Segment {
-        reuse.clear();
-        let bytes = std::mem::replace(&mut self.bytes, reuse);
+    /// Ends the current segment. One that nothing was written into has no bytes, and is no segment to a reader.
+    pub fn take(&mut self) -> Segment {
+        self.take_for(Page::default())
+    }
+
+    /// Ends the current segment; the next one is written on `next`, whose content is dropped.
+    pub(crate) fn take_for(&mut self, mut next: Page) -> Segment {
+        next.cut(0);
+        let page = std::mem::replace(&mut self.page, next);
         self.strings.clear();
         self.callsites.clear();
         self.tasks.clear();
         self.last_callsite = NO_CALLSITE;
         self.task_count = 0;
-        Segment { bytes, stats: std::mem::take(&mut self.stats) }
+        Segment { page, stats: std::mem::take(&mut self.stats) }
     }
 
     /// Takes the current segment's bytes out, to be put back by [`SegmentWriter::put_back`] with some records gone;
     /// the dictionary stays as it is.
     pub(crate) fn borrow_segment(&mut self) -> Segment {
-        Segment { bytes: std::mem::take(&mut self.bytes), stats: std::mem::take(&mut self.stats) }
+        Segment { page: std::mem::take(&mut self.page), stats: std::mem::take(&mut self.stats) }
     }
 
     pub(crate) fn put_back(&mut self, segment: Segment) {
-        self.bytes = segment.bytes;
+        self.page = segment.page;
         self.stats = segment.stats;
     }
 
@@ -238,15 +267,17 @@ impl SegmentWriter {
         let module = definition.module.map_or(0, |module| self.string(module) + 1);
         let file = definition.file.map_or(0, |file| self.string(file) + 1);
         let fields: Vec<u32> = fields.map(|field| self.string(field)).collect();
-        self.frame(|out| {
-            out.extend_from_slice(&[frame::CALLSITE, level_code(definition.level)]);
-            for id in [name, target, module, file] {
-                put_varint(out, u64::from(id));
-            }
-            put_varint(out, definition.line.map_or(0, |line| u64::from(line) + 1));
-            put_varint(out, fields.len() as u64);
-            fields.iter().for_each(|field| put_varint(out, u64::from(*field)));
-        });
+        let mut payload = std::mem::take(&mut self.scratch);
+        payload.clear();
+        payload.extend_from_slice(&[frame::CALLSITE, level_code(definition.level)]);
+        for id in [name, target, module, file] {
+            put_varint(&mut payload, u64::from(id));
+        }
+        put_varint(&mut payload, definition.line.map_or(0, |line| u64::from(line) + 1));
+        put_varint(&mut payload, fields.len() as u64);
+        fields.iter().for_each(|field| put_varint(&mut payload, u64::from(*field)));
+        self.frame(&Fixed::EMPTY, [&payload]);
+        self.scratch = payload;
         let known = CallsiteRef(self.callsites.len() as u32);
         self.callsites.insert(id, known);
         self.last_callsite = (id, known);
@@ -274,8 +305,7 @@ impl SegmentWriter {
     /// Describes a task, or describes it anew after its context changed. Serial numbers are the caller's, never 0.
     pub fn define_task(&mut self, serial: u64, version: u64, epoch: u64, definition: &TaskDefinition<'_>) -> TaskRef {
         let parent = if let TaskOrigin::Child { parent, .. } = definition.origin { Some(parent) } else { None };
-        self.frame(|out| put_task(out, definition));
-        if definition.begins {
+        if self.task_frame(definition) && definition.begins {
             self.stats.add_record(definition.started_ns);
         }
         let known = KnownTask { task: TaskRef(self.task_count), parent, version, epoch };
@@ -287,14 +317,16 @@ impl SegmentWriter {
     /// Writes an event.
     #[inline]
     pub fn event(&mut self, head: &RecordHead, message: &Message, fields: &[u8]) {
-        let before = self.bytes.len();
-        self.record(head, &Fixed::new(frame::EVENT, head, message.flags()), &[], message, fields);
-        self.stats.add_event_bytes(head.level, self.bytes.len() - before);
+        let before = self.page.len();
+        let fixed = Fixed::new(frame::EVENT, head, message.flags());
+        if self.record(head, &fixed, [&message.bytes, fields]) {
+            self.stats.add_event_bytes(head.level, self.page.len() - before);
+        }
     }
 
     /// Writes a task's begin. Without a message its text is the task's name.
     pub fn begin(&mut self, head: &RecordHead, message: &Message, fields: &[u8]) {
-        self.record(head, &Fixed::new(frame::BEGIN, head, message.flags()), &[], message, fields);
+        self.record(head, &Fixed::new(frame::BEGIN, head, message.flags()), [&message.bytes, fields]);
     }
 
     /// Writes a task's end. Without a message its text is the task's name, behind `FAILED ` when it failed.
@@ -305,17 +337,18 @@ impl SegmentWriter {
         fixed.varint(end.busy_ns);
         if end.error.is_empty() {
             fixed.byte(0);
-            return self.record(head, &fixed, &[], message, fields);
+            self.record(head, &fixed, [&message.bytes, fields]);
+            return;
         }
         let mut error = Vec::new();
         put_links(&mut error, end.error.iter());
-        self.record(head, &fixed, &error, message, fields);
+        self.record(head, &fixed, [&error, &message.bytes, fields]);
     }
 
     /// Writes a statement of loss. It stands outside any task, because it has no number in one.
     pub fn loss(&mut self, loss: &Loss) {
         self.start_segment();
-        self.bytes.extend_from_slice(&loss_frame(loss, loss.last_ns));
+        self.put(&loss_frame(loss, loss.last_ns));
     }
 
     /// Writes a record that was read from another segment, describing its callsite and task as needed.
@@ -393,44 +426,82 @@ impl SegmentWriter {
         self.define_task(serial, 0, 0, &definition)
     }
 
+    /// Writes a record's frame; `false` when it did not fit.
     #[inline]
-    fn record(&mut self, head: &RecordHead, fixed: &Fixed, extra: &[u8], message: &Message, fields: &[u8]) {
+    fn record<const N: usize>(&mut self, head: &RecordHead, fixed: &Fixed, parts: [&[u8]; N]) -> bool {
+        let fits = self.frame(fixed, parts);
+        if fits {
+            self.stats.add_record(head.ts_ns);
+        }
+        fits
+    }
+
+    /// Writes a frame; `false` when it did not fit. The length comes last: until it is there, a reader of the file sees
+    /// nothing but the end.
+    #[inline]
+    fn frame<const N: usize>(&mut self, fixed: &Fixed, parts: [&[u8]; N]) -> bool {
         self.start_segment();
-        self.stats.add_record(head.ts_ns);
-        let payload_len = fixed.len + extra.len() + message.bytes.len() + fields.len();
-        let start = self.bytes.len();
-        self.bytes.reserve(FRAME_HEAD + payload_len);
-        self.bytes.extend_from_slice(&[0; FRAME_HEAD]);
-        self.bytes.extend_from_slice(fixed.bytes());
+        let payload_len = fixed.len + parts.iter().map(|part| part.len()).sum::<usize>();
+        // With room for the whole of `fixed`, so that it is copied in a few instructions; the rest is zeros.
+        let Some(room) = self.page.room(FRAME_HEAD + payload_len + MAX_HEAD) else {
+            return false;
+        };
+        let (head, payload) = room.split_at_mut(FRAME_HEAD);
+        payload[..MAX_HEAD].copy_from_slice(&fixed.bytes);
+        let mut at = fixed.len;
         // An end has none of these most of the time.
-        for part in [extra, &message.bytes, fields].into_iter().filter(|part| !part.is_empty()) {
-            self.bytes.extend_from_slice(part);
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            payload[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
         }
-        self.seal_frame(start);
-    }
-
-    /// Fills in the length and checksum of the frame that starts at `start` and ends with the bytes.
-    #[inline]
-    fn seal_frame(&mut self, start: usize) {
         if self.sums {
-            return seal_frame(&mut self.bytes, start);
+            head[4..].copy_from_slice(&checksum(&payload[..payload_len]).to_le_bytes());
         }
-        let payload_len = self.bytes.len() - start - FRAME_HEAD;
-        self.bytes[start..start + 4].copy_from_slice(&(payload_len as u32).to_le_bytes());
-    }
-
-    fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.start_segment();
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; FRAME_HEAD]);
-        write(&mut self.bytes);
-        self.seal_frame(start);
+        compiler_fence(Ordering::Release);
+        head[..4].copy_from_slice(&(payload_len as u32).to_le_bytes());
+        self.page.extend(FRAME_HEAD + payload_len);
+        true
     }
 
     #[inline]
     fn start_segment(&mut self) {
-        if self.bytes.is_empty() {
-            self.bytes.extend_from_slice(&self.header);
+        if self.page.len() == 0 {
+            self.put_header();
+        }
+    }
+
+    #[cold]
+    fn put_header(&mut self) {
+        self.sums = self.sums_on_heap || self.page.is_mapped();
+        self.header[FLAGS_AT] = if self.sums { 0 } else { NO_SUMS };
+        let header = std::mem::take(&mut self.header);
+        self.put(&header);
+        self.header = header;
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.page.room(bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.page.extend(bytes.len());
+        }
+    }
+
+    fn task_frame(&mut self, definition: &TaskDefinition<'_>) -> bool {
+        let mut fixed = Fixed::start(frame::TASK, task_flags(definition), definition.started_ns);
+        fixed.varint(u64::from(definition.callsite.0));
+        let foreign: &[u8] = definition.foreign_parent.as_ref().map_or(&[], |span_id| span_id);
+        match definition.origin {
+            TaskOrigin::Child { parent, number } => {
+                fixed.varint(u64::from(parent.0));
+                fixed.varint(u64::from(number));
+                self.frame(&fixed, [foreign, definition.context])
+            }
+            TaskOrigin::Root(root) => self.frame(&fixed, [root.as_bytes(), foreign, definition.context]),
+            TaskOrigin::Continued(key) => {
+                let mut text = Vec::new();
+                put_text(&mut text, &key.to_string());
+                self.frame(&fixed, [&text, foreign, definition.context])
+            }
         }
     }
 
@@ -439,10 +510,7 @@ impl SegmentWriter {
         if let Some(id) = self.strings.get(&hash) {
             return *id;
         }
-        self.frame(|out| {
-            out.push(frame::STRING);
-            out.extend_from_slice(text.as_bytes());
-        });
+        self.frame(&Fixed::EMPTY, [&[frame::STRING], text.as_bytes()]);
         let id = self.strings.len() as u32;
         self.strings.insert(hash, id);
         id
@@ -523,6 +591,8 @@ struct Fixed {
 }
 
 impl Fixed {
+    const EMPTY: Self = Self { bytes: [0; MAX_HEAD], len: 0 };
+
     #[inline]
     fn new(kind: u8, head: &RecordHead, flags: u8) -> Self {
         let mut fixed = Self::start(kind, level_code(head.level) | flags, head.ts_ns);
@@ -590,7 +660,7 @@ pub(crate) fn loss_frame(loss: &Loss, ts_ns: i64) -> Vec<u8> {
     bytes
 }
 
-fn put_task(out: &mut Vec<u8>, definition: &TaskDefinition<'_>) {
+fn task_flags(definition: &TaskDefinition<'_>) -> u8 {
     let origin = match definition.origin {
         TaskOrigin::Root(_) => frame::ORIGIN_ROOT,
         TaskOrigin::Child { .. } => frame::ORIGIN_CHILD,
@@ -599,25 +669,10 @@ fn put_task(out: &mut Vec<u8>, definition: &TaskDefinition<'_>) {
     let own = if definition.own_context { frame::OWN_CONTEXT } else { 0 };
     let foreign = if definition.foreign_parent.is_some() { frame::FOREIGN_PARENT } else { 0 };
     let begins = if definition.begins { frame::BEGINS } else { 0 };
-    let mut fixed = Fixed::start(frame::TASK, origin | own | foreign | begins, definition.started_ns);
-    fixed.varint(u64::from(definition.callsite.0));
-    if let TaskOrigin::Child { parent, number } = definition.origin {
-        fixed.varint(u64::from(parent.0));
-        fixed.varint(u64::from(number));
-    }
-    out.extend_from_slice(fixed.bytes());
-    match definition.origin {
-        TaskOrigin::Child { .. } => {}
-        TaskOrigin::Root(root) => out.extend_from_slice(root.as_bytes()),
-        TaskOrigin::Continued(key) => put_text(out, &key.to_string()),
-    }
-    if let Some(span_id) = definition.foreign_parent {
-        out.extend_from_slice(&span_id);
-    }
-    out.extend_from_slice(definition.context);
+    origin | own | foreign | begins
 }
 
-fn header(source: &Source, flags: u8) -> Vec<u8> {
+fn header(source: &Source) -> Vec<u8> {
     let mut payload = Vec::new();
     payload.extend_from_slice(&source.pid.to_le_bytes());
     payload.extend_from_slice(&source.started_us.to_le_bytes());
@@ -626,7 +681,7 @@ fn header(source: &Source, flags: u8) -> Vec<u8> {
     }
     let mut bytes = Vec::with_capacity(16 + payload.len());
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&[VERSION, flags, 0, 0]);
+    bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
     bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&checksum(&payload).to_le_bytes());
     bytes.extend_from_slice(&payload);

@@ -89,7 +89,7 @@ pub(crate) fn sample() -> Segment {
         // The first in words of its own, the others in those that their task's name gives.
         writer.end(&head, &end, &if at == 0 { message("Gave up") } else { Message::default() }, &[]);
     }
-    writer.take(Vec::new())
+    writer.take()
 }
 
 // === frames, walked as the format says and not as the reader does ===
@@ -224,7 +224,7 @@ fn context_of_the_nearest_task_wins_in_the_place_of_the_first() {
     for task in [child, alone] {
         writer.event(&head(Level::INFO, 0, Some(task), 0), &message(""), &[]);
     }
-    let segment = writer.take(Vec::new());
+    let segment = writer.take();
     let records = owned(&segment.decode().expect("a segment"));
     assert_eq!(records[0].context, r#"{"a":4,"b":2,"c":3}"#);
     assert_eq!(records[1].context, r#"{"c":3,"a":4}"#);
@@ -238,7 +238,7 @@ fn segment_describes_what_it_uses_once_and_each_segment_anew() {
             let callsite = Some(callsite(&mut writer, "load", &["table", "table", "load"]));
             writer.event(&RecordHead { callsite, ..head(Level::INFO, at, None, 0) }, &message("again"), &[]);
         }
-        writer.take(Vec::new())
+        writer.take()
     };
     for segment in [write(), write()] {
         let payloads = payloads(segment.bytes());
@@ -461,7 +461,7 @@ fn copied(segment: &Segment) -> Segment {
     let decoded = segment.decode().expect("a segment");
     let mut writer = SegmentWriter::new(decoded.source());
     decoded.records().for_each(|record| writer.copy(&record));
-    writer.take(Vec::new())
+    writer.take()
 }
 
 #[test]
@@ -488,7 +488,7 @@ fn copy_of_what_was_cut_still_says_how_long_it_was() {
         body.raw(Name::Text("bytes"), long.as_bytes());
     });
     writer.event(&head(Level::INFO, 0, None, 0), &message(&long), &fields);
-    let segment = copied(&copied(&writer.take(Vec::new())));
+    let segment = copied(&copied(&writer.take()));
     let records = owned(&segment.decode().expect("a segment"));
     assert!(records[0].message.ends_with("… [truncated, 65635 bytes]"), "{:?}", &records[0].message[65_400..]);
     assert_eq!(records[0].fields.matches("… [truncated, 65635 bytes]").count(), 2);
@@ -505,7 +505,7 @@ proptest! {
             let callsite = Some(callsite(&mut writer, &format!("site{}", at % 3), &[]));
             writer.event(&RecordHead { callsite, ..head(Level::INFO, at as i64, None, 0) }, &message(text), &fields);
         }
-        let segment = writer.take(Vec::new());
+        let segment = writer.take();
         if segment.records() > 0 {
             let copy = copied(&segment);
             prop_assert_eq!(owned(&segment.decode().unwrap()), owned(&copy.decode().unwrap()));
@@ -521,7 +521,7 @@ fn events_at(name: &str, times: &[i64]) -> Segment {
     for at in times {
         writer.event(&head(Level::INFO, *at, None, 0), &message(&format!("{name}{at}")), &[]);
     }
-    writer.take(Vec::new())
+    writer.take()
 }
 
 #[test]

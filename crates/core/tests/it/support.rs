@@ -102,7 +102,7 @@ pub(crate) fn hostile_segment() -> Segment {
     let task = Some(writer.define_task(1, 0, 0, &task));
     let head = RecordHead { level: Level::INFO, callsite: Some(callsite), task, seq: 1, ts_ns: MOMENT_NS };
     writer.event(&head, &message(HOSTILE), &fields);
-    writer.take(Vec::new())
+    writer.take()
 }
 
 pub(crate) fn owned(decoded: &Decoded<'_>) -> Vec<OwnedRecord> {

@@ -62,7 +62,7 @@ fn line_has_time_level_place_dataflow_message_and_fields() {
     fields.bool(Name::Text("ok"), true);
     let head = RecordHead { level: Level::WARN, callsite: Some(place), task, seq: 1, ts_ns: MOMENT_NS };
     writer.event(&head, &message("wrote batch"), fields.bytes());
-    let segment = writer.take(Vec::new());
+    let segment = writer.take();
     let decoded = segment.decode().expect("a segment");
     let line = lines_of(Lifecycle::Plain, &decoded.records().next().expect("a record"));
     let expected =
@@ -183,7 +183,7 @@ fn end_without_words_of_its_own_says_its_tasks_name() {
         let end = EndHead { outcome, duration_ns: 0, busy_ns: 0, error: &[], quiet: false };
         writer.end(&head, &end, &Default::default(), &[]);
     }
-    let segment = writer.take(Vec::new());
+    let segment = writer.take();
     let decoded = segment.decode().expect("a segment");
     let said: Vec<String> = decoded.records().map(|record| record.message.into_owned()).collect();
     assert_eq!(said, ["load", "FAILED load"]);

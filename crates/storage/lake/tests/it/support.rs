@@ -84,7 +84,7 @@ impl Script {
     /// What was written since the last time.
     pub(crate) fn segment(&mut self) -> Segment {
         self.tasks = 0;
-        self.writer.take(Vec::new())
+        self.writer.take()
     }
 
     /// `count` events without a task, their messages `word 0`, `word 1` and so on.

@@ -1,0 +1,139 @@
+//! The memory that a segment is written into.
+
+use crate::disk::Mapping;
+
+/// A piece of memory that fills from the front: of the heap, where it grows, or a mapped file, which does not.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    memory: Memory,
+    len: usize,
+    /// Whether something did not fit.
+    overflowed: bool,
+}
+
+#[derive(Debug)]
+enum Memory {
+    /// As long as its capacity; what lies behind the page's end has no meaning.
+    Heap(Vec<u8>),
+    Mapped(Mapping),
+}
+
+/// What a page of the heap starts with, at least.
+const LEAST_HEAP: usize = 1 << 10;
+
+impl Page {
+    /// A page of the heap with this much room for a start. The operating system gives memory as it is written to.
+    pub(crate) fn heap(bytes: usize) -> Self {
+        Self { memory: Memory::Heap(vec![0; bytes]), ..Self::default() }
+    }
+
+    /// A page that is a file.
+    pub(crate) fn mapped(mapping: Mapping) -> Self {
+        Self { memory: Memory::Mapped(mapping), ..Self::default() }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How much it can hold without growing.
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.bytes().len()
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.memory.bytes().get(..self.len).unwrap_or_default()
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.bytes_mut().get_mut(..self.len).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn is_mapped(&self) -> bool {
+        matches!(self.memory, Memory::Mapped(_))
+    }
+
+    pub(crate) fn mapping(&mut self) -> Option<&mut Mapping> {
+        match &mut self.memory {
+            Memory::Mapped(mapping) => Some(mapping),
+            Memory::Heap(_) => None,
+        }
+    }
+
+    /// Room behind what is written; a part of it is written to and then taken in by [`Page::extend`]. `None` when a file
+    /// has not that much left, which the page remembers.
+    #[inline]
+    pub(crate) fn room(&mut self, bytes: usize) -> Option<&mut [u8]> {
+        let end = self.len + bytes;
+        if end > self.memory.bytes().len() {
+            self.grow(end);
+        }
+        self.memory.bytes_mut().get_mut(self.len..end)
+    }
+
+    /// Takes in what was written to the room.
+    #[inline]
+    pub(crate) fn extend(&mut self, bytes: usize) {
+        self.len += bytes;
+    }
+
+    /// Whether something did not fit.
+    #[inline]
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// Forgets what is behind `len`, and that something did not fit.
+    pub(crate) fn cut(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        self.overflowed = false;
+    }
+
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        match &mut self.memory {
+            Memory::Heap(bytes) => bytes.resize(end.next_power_of_two().max(LEAST_HEAP), 0),
+            Memory::Mapped(_) => self.overflowed = true,
+        }
+    }
+}
+
+impl Clone for Page {
+    /// On the heap.
+    fn clone(&self) -> Self {
+        self.bytes().to_vec().into()
+    }
+}
+
+impl From<Vec<u8>> for Page {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { len: bytes.len(), memory: Memory::Heap(bytes), overflowed: false }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Heap(Vec::new())
+    }
+}
+
+impl Memory {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Mapped(mapping) => mapping,
+        }
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Mapped(mapping) => mapping,
+        }
+    }
+}

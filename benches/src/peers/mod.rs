@@ -43,6 +43,7 @@ pub const PEERS: &[Peer] = &[
     logforth::PEER,
     spanlake::MEMORY,
     spanlake::JSONL,
+    spanlake::SPOOL,
     spanlake::PARQUET,
 ];
 

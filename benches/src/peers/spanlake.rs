@@ -9,7 +9,7 @@ use std::{
 };
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use spanlake_capture::{CaptureLayer, Guard, Policy};
+use spanlake_capture::{CaptureLayer, CaptureLayerBuilder, Guard, Policy};
 use spanlake_core::{Batch, Error, LevelFilter, Sink};
 use spanlake_lake::{JsonlSink, ParquetSink};
 use tracing_subscriber::{Registry, layer::SubscriberExt};
@@ -30,6 +30,9 @@ pub(super) const MEMORY: Peer = Peer { name: "spanlake-memory", takes: TAKES, op
 /// JSON lines in a lake, with all columns.
 pub(super) const JSONL: Peer = Peer { name: "spanlake-jsonl", takes: TAKES, open: open_jsonl };
 
+/// The same, with the crash-proof spool in between.
+pub(super) const SPOOL: Peer = Peer { name: "spanlake-spool", takes: TAKES, open: open_spool };
+
 /// Parquet in a lake, with all columns.
 pub(super) const PARQUET: Peer = Peer { name: "spanlake-parquet", takes: TAKES, open: open_parquet };
 
@@ -48,6 +51,11 @@ fn open_memory(_: &Trial) -> Result<Box<dyn Session>> {
 
 fn open_jsonl(trial: &Trial) -> Result<Box<dyn Session>> {
     Ok(Box::new(install(JsonlSink::new(&trial.out))?))
+}
+
+fn open_spool(trial: &Trial) -> Result<Box<dyn Session>> {
+    let spool = trial.out.join(".spool");
+    Ok(Box::new(install_in(settings().spool(spool), JsonlSink::new(&trial.out))?))
 }
 
 fn open_parquet(trial: &Trial) -> Result<Box<dyn Session>> {
@@ -72,8 +80,15 @@ fn context_records(trial: &Trial) -> u64 {
     if trial.work == Work::Spans { 2 * trial.threads } else { 4 * trial.threads }
 }
 
+fn settings() -> CaptureLayerBuilder {
+    CaptureLayer::builder().level(LevelFilter::INFO).policy(Policy::Block(BLOCK))
+}
+
 fn install(sink: impl Sink + 'static) -> Result<Traced> {
-    let builder = CaptureLayer::builder().level(LevelFilter::INFO).policy(Policy::Block(BLOCK));
+    install_in(settings(), sink)
+}
+
+fn install_in(builder: CaptureLayerBuilder, sink: impl Sink + 'static) -> Result<Traced> {
     let (capture, guard) = builder.sink(sink).build()?;
     Traced::install(Registry::default().with(capture).with(LevelFilter::INFO), move || finish(guard))
 }

@@ -27,6 +27,7 @@ pub mod record;
 pub mod loss;
 pub mod segment;
 pub mod guest;
+pub mod spool;
 pub mod buffer;
 pub mod processor;
 pub mod pump;

@@ -9,6 +9,7 @@ use tracing_core::Level;
 
 use crate::key::{RecordKey, TaskKey, span_id_of};
 use crate::loss::Loss;
+use crate::render::time::Civil;
 use crate::value::{Field, Fields, Value};
 
 /// What a record says.
@@ -147,6 +148,9 @@ pub struct Source {
     pub(crate) json: OnceLock<Box<str>>,
 }
 
+/// Longest part of a host's name that goes into the names of files.
+pub const MAX_HOST_IN_NAMES: usize = 64;
+
 /// Context keys that name a task's dataflow, the first that is set winning.
 const DATAFLOW_KEYS: [&str; 2] = ["etl.dataflow", "dataflow_id"];
 
@@ -173,10 +177,27 @@ impl Source {
             && self.service == other.service
     }
 
+    /// The process as a part of file names: when it began, its host and its id.
+    pub fn process_name(&self) -> String {
+        let at = Civil::at(self.started_us.div_euclid(1_000_000));
+        let (date, time) = ((at.year, at.month, at.day), (at.hour, at.minute, at.second));
+        let micros = self.started_us.rem_euclid(1_000_000);
+        let start =
+            format!("{:04}{:02}{:02}T{:02}{:02}{:02}.{micros:06}Z", date.0, date.1, date.2, time.0, time.1, time.2);
+        format!("{start}_{}_{}", host_in_names(&self.host), self.pid)
+    }
+
     /// The same process, another thread.
     pub fn with_thread(&self, thread: impl Into<String>) -> Self {
         Self { thread: thread.into(), json: OnceLock::new(), ..self.clone() }
     }
+}
+
+/// The host's name with everything replaced that could build a path or be taken for the next part of a name.
+fn host_in_names(host: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    let text: String = host.chars().take(MAX_HOST_IN_NAMES).map(|c| if is_plain(c) { c } else { '-' }).collect();
+    if text.is_empty() { "localhost".to_owned() } else { text }
 }
 
 /// The machine's name as the kernel tells it, else `HOSTNAME`, else `localhost`.

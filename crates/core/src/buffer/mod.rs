@@ -21,10 +21,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::buffer::room::Room;
 use crate::buffer::shard::ShardState;
+use crate::disk::is_forked;
+use crate::error::Error;
 use crate::loss::{Loss, LossCounters, Losses};
 use crate::record::Source;
 use crate::segment::Segment;
 use crate::segment::page::Page;
+use crate::sink::{FileState, Recipe};
+use crate::spool::{OpenTasks, Spool, SpoolOptions, SpoolReport};
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, lock_at_home};
 
 /// Default of [`BufferOptions::capacity_bytes`]: 64 MiB, about a million records.
@@ -35,6 +39,12 @@ pub(crate) const SEGMENT_BYTES: usize = 256 << 10;
 
 /// Room behind that, for the record with which a segment becomes full.
 const PAGE_SLACK: usize = 16 << 10;
+
+/// A spool's page is this part of the capacity, within bounds, so that several threads have room.
+const PAGE_SHARE: usize = 16;
+
+/// The smallest page of a spool, but for the room behind.
+const LEAST_PAGE_BYTES: usize = 16 << 10;
 
 /// How many emptied segments are kept for reuse.
 const SPARE_SEGMENTS: usize = 16;
@@ -66,6 +76,8 @@ pub(crate) struct Inner {
     /// Takes what no thread's own shard can: records of threads whose locals are gone, and losses from inside.
     fallback: Arc<Mutex<ShardState>>,
     spares: Mutex<Vec<Page>>,
+    /// Where pages come from when they are files.
+    spool: Option<Spool>,
     losses: LossCounters,
     /// Offered by shards that are gone.
     recorded: AtomicU64,
@@ -89,6 +101,24 @@ impl Default for BufferOptions {
 impl Buffer {
     /// A buffer for the process `source`, whose thread name is left to each shard.
     pub fn new(options: &BufferOptions, source: Source) -> Self {
+        Self::with(options, source, None)
+    }
+
+    /// A buffer whose pages are files in a crash-proof spool. `sinks` says how recovery puts records where the sinks
+    /// would have. Fails when the spool's folder cannot be made or locked, or its thread not started.
+    pub fn with_spool(
+        options: &BufferOptions,
+        source: Source,
+        spool: &SpoolOptions,
+        sinks: Vec<Recipe>,
+    ) -> Result<Self, Error> {
+        let page_bytes =
+            (options.capacity_bytes.get() / PAGE_SHARE).clamp(LEAST_PAGE_BYTES, SEGMENT_BYTES) + PAGE_SLACK;
+        let spool = Spool::open(spool, &source, page_bytes, sinks)?;
+        Ok(Self::with(options, source, Some(spool)))
+    }
+
+    fn with(options: &BufferOptions, source: Source, spool: Option<Spool>) -> Self {
         let fallback = source.with_thread("");
         let inner = Inner {
             policy: options.policy,
@@ -96,6 +126,7 @@ impl Buffer {
             shards: Mutex::default(),
             fallback: Arc::new(Mutex::new(ShardState::new(&fallback))),
             spares: Mutex::default(),
+            spool,
             losses: LossCounters::default(),
             recorded: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -173,10 +204,58 @@ impl Buffer {
         segments
     }
 
-    /// Gives the room of a drained segment back, and keeps its memory for reuse.
+    /// Gives the room of a drained segment back, and keeps its memory for reuse; a file is removed.
     pub fn release(&self, segment: Segment) {
         self.inner.give_back(segment.page.len(), segment.records());
         self.inner.keep_spare(segment.page);
+    }
+
+    /// Gives the room of a drained segment back that the sinks have; in a spool not before they have it for good, see
+    /// [`Buffer::checkpoint`].
+    pub(crate) fn hand_over(&self, segment: Segment) {
+        match &self.inner.spool {
+            Some(spool) if segment.page.is_mapped() => {
+                let rounding = spool.retain(segment);
+                self.inner.room.release(-(rounding as isize), 0);
+            }
+            _ => self.release(segment),
+        }
+    }
+
+    /// Whether a kill loses nothing of it.
+    pub fn is_spooled(&self) -> bool {
+        self.inner.spool.is_some()
+    }
+
+    /// How much of the room waits for the sinks to have for good what they got.
+    pub(crate) fn retained_bytes(&self) -> usize {
+        self.inner.spool.as_ref().map_or(0, Spool::retained_bytes)
+    }
+
+    /// How much room there is in all.
+    pub(crate) fn capacity_bytes(&self) -> usize {
+        self.inner.room.capacity()
+    }
+
+    /// Notes that the sinks have everything handed over so far for good, in these files, and gives its room back.
+    pub(crate) fn checkpoint(&self, files: Vec<FileState>, open: &OpenTasks) -> Result<(), Error> {
+        if let Some(spool) = &self.inner.spool {
+            let (bytes, records) = spool.checkpoint(files, open)?;
+            self.inner.give_back(bytes, records);
+        }
+        Ok(())
+    }
+
+    /// Leaves no spool behind, if every record is elsewhere; else leaves it for recovery.
+    pub fn close_spool(&self) {
+        if let Some(spool) = &self.inner.spool {
+            spool.close();
+        }
+    }
+
+    /// How the spool is doing, if there is one.
+    pub fn spool_report(&self) -> Option<SpoolReport> {
+        self.inner.spool.as_ref().map(Spool::report)
     }
 
     /// Refuses records from now on, with cause `closed`.
@@ -218,7 +297,7 @@ impl Buffer {
 
 impl Inner {
     fn empty_shard(&self, state: &mut ShardState, segments: &mut Vec<Segment>) {
-        state.write_losses();
+        state.state_losses(self);
         state.seal(|len| if len > SEGMENT_BYTES / 4 { self.spare() } else { Page::default() });
         let (lane, mut first_ns) = (std::ptr::from_ref(state).addr(), i64::MIN);
         segments.extend(state.sealed.drain(..).map(|mut segment| {
@@ -241,17 +320,49 @@ impl Inner {
         self.space.notify_all();
     }
 
-    /// A page for a thread that has filled one.
+    /// A page for a thread that has filled one. One that is a file is made when it is written to.
     fn spare(&self) -> Page {
+        if self.spool.is_some() {
+            return Page::default();
+        }
         let spare = self.lock(&self.spares).and_then(|mut spares| spares.pop());
         spare.unwrap_or_else(|| Page::heap(SEGMENT_BYTES + PAGE_SLACK))
     }
 
     fn keep_spare(&self, page: Page) {
+        if let Some(spool) = &self.spool {
+            return spool.remove(page);
+        }
         let mut spares = lock(&self.spares);
-        if spares.len() < SPARE_SEGMENTS && !page.is_mapped() && page.capacity() == SEGMENT_BYTES + PAGE_SLACK {
+        if spares.len() < SPARE_SEGMENTS && page.capacity() == SEGMENT_BYTES + PAGE_SLACK {
             spares.push(page);
         }
+    }
+
+    /// Makes sure that a shard's empty segment has its page, with `least` bytes of room; matters where it is a file.
+    #[inline]
+    fn prepare(&self, state: &mut ShardState, least: usize) {
+        if self.spool.is_some() && state.writer.capacity() <= least {
+            self.turn_page(state, least);
+        }
+    }
+
+    /// Ends a shard's segment and gives the next one its page.
+    #[cold]
+    fn turn_page(&self, state: &mut ShardState, least: usize) {
+        let next = self.spool.as_ref().map_or_else(Page::default, |spool| spool.page(least));
+        let before = state.writer.take_for(next);
+        match &self.spool {
+            Some(spool) if before.page.len() == 0 => spool.remove(before.page),
+            _ if before.page.len() == 0 => {}
+            _ => state.sealed.push_back(before),
+        }
+    }
+
+    /// Whether the pages are files of the process that this one was forked from.
+    #[inline]
+    fn is_parents_spool(&self) -> bool {
+        self.spool.is_some() && is_forked()
     }
 
     /// Unparks the draining thread, once until it drains.

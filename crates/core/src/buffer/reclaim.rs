@@ -6,7 +6,8 @@ use crate::buffer::Inner;
 use crate::buffer::shard::ShardState;
 use crate::record::level_from_code;
 use crate::segment::Segment;
-use crate::segment::evict::{Wanted, evict};
+use crate::segment::evict::{Evicted, Wanted, evict};
+use crate::segment::page::Page;
 use crate::sync::{Arc, Mutex};
 
 /// Beyond what the new record needs, this share of the missing room's segment is freed, so that not every record
@@ -60,6 +61,14 @@ impl Inner {
             self.reclaim_segment(segment, wanted, levels);
         }
         if !wanted.is_met() && holds(state.writer.stats(), levels) {
+            if self.spool.is_some() {
+                // A file is only ever replaced as a whole, so that a kill in between leaves one or the other.
+                state.seal(|_| Page::default());
+                if let Some(last) = state.sealed.back_mut() {
+                    self.reclaim_segment(last, wanted, levels);
+                }
+                return;
+            }
             let mut open = state.writer.borrow_segment();
             self.reclaim_segment(&mut open, wanted, levels);
             state.writer.put_back(open);
@@ -70,11 +79,28 @@ impl Inner {
         if wanted.is_met() || !holds(&segment.stats, levels) {
             return;
         }
-        let evicted = evict(segment, wanted, |level| levels.contains(&level));
+        let Some(evicted) = self.evict_from(segment, wanted, levels) else {
+            return;
+        };
         if let Some(loss) = &evicted.loss {
             self.losses.add(loss);
             self.room.release(evicted.bytes, loss.count());
         }
+    }
+}
+
+impl Inner {
+    /// `None` when the segment is a file and the disk has no room for a smaller one beside it.
+    fn evict_from(&self, segment: &mut Segment, wanted: &mut Wanted, levels: &[Level]) -> Option<Evicted> {
+        let victim = |level: Level| levels.contains(&level);
+        let Some(spool) = self.spool.as_ref().filter(|_| segment.page.is_mapped()) else {
+            return Some(evict(segment, wanted, victim));
+        };
+        let (mut smaller, mut still_wanted) = (segment.clone(), *wanted);
+        let evicted = evict(&mut smaller, &mut still_wanted, victim);
+        segment.page = spool.replace(&segment.page, smaller.bytes())?;
+        (segment.stats, *wanted) = (smaller.stats, still_wanted);
+        Some(evicted)
     }
 }
 

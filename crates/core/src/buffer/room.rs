@@ -42,6 +42,10 @@ impl Room {
         }
     }
 
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity as usize
+    }
+
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed).max(0) as usize
     }

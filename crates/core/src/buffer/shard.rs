@@ -77,8 +77,8 @@ impl Shard {
     ///
     /// Gives whether the record was kept.
     #[inline]
-    pub fn offer(&self, offer: &Offer, write: impl FnOnce(&mut SegmentWriter, bool)) -> bool {
-        let Some(mut state) = self.lock() else {
+    pub fn offer(&self, offer: &Offer, write: impl FnMut(&mut SegmentWriter, bool)) -> bool {
+        let Some(mut state) = self.lock().filter(|_| !self.buffer.is_parents_spool()) else {
             return self.lose_in_child(offer);
         };
         state.recorded += 1;
@@ -101,7 +101,7 @@ impl Shard {
         &'a self,
         mut state: MutexGuard<'a, ShardState>,
         offer: &Offer,
-        write: impl FnOnce(&mut SegmentWriter, bool),
+        write: impl FnMut(&mut SegmentWriter, bool),
     ) -> bool {
         if !state.admit(&self.buffer.room, offer.need) {
             state = match self.make_room(state, offer) {
@@ -121,7 +121,7 @@ impl Shard {
         mut state: MutexGuard<'a, ShardState>,
         offer: &Offer,
         begin_kept: bool,
-        write: impl FnOnce(&mut SegmentWriter, bool),
+        write: impl FnMut(&mut SegmentWriter, bool),
     ) -> bool {
         if !begin_kept {
             return self.offer_event(state, offer, write);
@@ -137,17 +137,39 @@ impl Shard {
     }
 
     #[inline]
-    fn write(&self, state: &mut ShardState, shortest: bool, write: impl FnOnce(&mut SegmentWriter, bool)) {
+    fn write(&self, state: &mut ShardState, shortest: bool, mut write: impl FnMut(&mut SegmentWriter, bool)) {
+        if state.writer.is_empty() {
+            self.buffer.prepare(state, 0);
+        }
         if !state.unstated.is_empty() {
-            state.write_losses();
+            state.state_losses(&self.buffer);
         }
         let before = state.writer.len();
         write(&mut state.writer, shortest);
+        if state.writer.has_overflowed() {
+            return self.write_on_next_page(state, before, &mut |writer| write(writer, shortest));
+        }
         state.credit -= (state.writer.len() - before) as isize;
         if state.writer.len() >= SEGMENT_BYTES {
             state.seal(|_| self.buffer.spare());
             self.buffer.wake();
         }
+    }
+
+    /// A page that is a file does not grow: what did not fit is taken back, and written on the next page, with the
+    /// definitions that it needs there.
+    #[cold]
+    fn write_on_next_page(&self, state: &mut ShardState, before: usize, write: &mut dyn FnMut(&mut SegmentWriter)) {
+        let mut before = before;
+        while state.writer.has_overflowed() {
+            state.writer.cut(before);
+            let least = if before == 0 { 2 * state.writer.capacity() } else { 0 };
+            self.buffer.turn_page(state, least);
+            before = 0;
+            write(&mut state.writer);
+        }
+        state.credit -= state.writer.len() as isize;
+        self.buffer.wake();
     }
 
     /// Makes room by the policy, or says why not.
@@ -255,12 +277,23 @@ impl ShardState {
     }
 
     /// States the losses so far in the stream.
-    pub(crate) fn write_losses(&mut self) {
-        let before = self.writer.len();
-        for loss in self.unstated.drain(..) {
+    #[cold]
+    pub(crate) fn state_losses(&mut self, buffer: &Inner) {
+        for loss in std::mem::take(&mut self.unstated) {
+            if self.writer.is_empty() {
+                buffer.prepare(self, 0);
+            }
+            let before = self.writer.len();
             self.writer.loss(&loss);
+            if self.writer.has_overflowed() {
+                self.writer.cut(before);
+                buffer.turn_page(self, 0);
+                self.writer.loss(&loss);
+                self.credit -= self.writer.len() as isize;
+            } else {
+                self.credit -= (self.writer.len() - before) as isize;
+            }
         }
-        self.credit -= (self.writer.len() - before) as isize;
     }
 
     /// Ends the segment, if anything is in it; `next` gives the page of the next one, told how long this one is.

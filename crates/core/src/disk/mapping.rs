@@ -50,18 +50,9 @@ impl Mapping {
         &self.path
     }
 
-    /// Gives back the room of what lies behind the first `bytes`, for ever. They may not be touched any more, and this
-    /// takes care of it.
-    pub fn shrink(&mut self, bytes: usize) -> io::Result<()> {
-        let len = bytes.min(self.map.len());
-        // First the memory, then the file: no moment at which a byte of the mapping has no byte of the file behind it.
-        // SAFETY: no reference into the mapping is alive, because `self` is borrowed mutably; shorter is always possible.
-        unsafe { self.map.remap(len.max(1), memmap2::RemapOptions::new().may_move(false)) }?;
-        OpenOptions::new().write(true).open(&self.path)?.set_len(len.max(1) as u64)
-    }
-
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.map.flush()
+    /// Says that the file has another name now.
+    pub(crate) fn rename(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
     }
 }
 
@@ -149,17 +140,6 @@ mod tests {
         mapping[5000..5003].copy_from_slice(b"abc");
         assert_eq!(&std::fs::read(&path).unwrap()[4999..5004], b"\0abc\0");
         assert!(Mapping::create(&path, 10).is_err(), "the name is taken");
-    }
-
-    #[test]
-    fn shrinking_gives_room_back_and_keeps_the_rest() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mapping = Mapping::create(&folder.path().join("a"), 100_000).unwrap();
-        mapping[..3].copy_from_slice(b"abc");
-        mapping.shrink(5000).unwrap();
-        assert_eq!((mapping.len(), &mapping[..3]), (5000, &b"abc"[..]));
-        assert_eq!(std::fs::metadata(mapping.path()).unwrap().len(), 5000);
-        mapping[4999] = 1;
     }
 
     #[test]

@@ -25,8 +25,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// there is one of this name, or no room; nothing is left behind then.
     fn map(&self, path: &Path, bytes: usize) -> io::Result<Mapping>;
 
-    /// Makes what was written into a mapping durable.
-    fn sync_mapping(&self, mapping: &Mapping) -> io::Result<()>;
+    /// Makes the content of a file durable, mapped or not.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives back the room of a file behind its first `bytes`. It may not be mapped any more.
+    fn shorten(&self, path: &Path, bytes: u64) -> io::Result<()>;
 
     /// The content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;

@@ -28,8 +28,12 @@ impl Disk for RealDisk {
         Mapping::create(path, bytes)
     }
 
-    fn sync_mapping(&self, mapping: &Mapping) -> io::Result<()> {
-        mapping.sync()
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_data()
+    }
+
+    fn shorten(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        OpenOptions::new().write(true).open(path)?.set_len(bytes)
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

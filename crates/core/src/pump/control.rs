@@ -107,6 +107,7 @@ impl Control {
             timed_out: false,
             losses,
             sinks,
+            spool: buffer.spool_report(),
         }
     }
 }

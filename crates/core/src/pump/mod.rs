@@ -24,7 +24,8 @@ use crate::processor::Processor;
 use crate::pump::control::Control;
 use crate::pump::outlet::Outlet;
 use crate::pump::worker::Worker;
-use crate::sink::Sink;
+use crate::sink::{Recipe, Sink};
+use crate::spool::OpenTasks;
 use crate::sync::{Arc, Mutex, lock};
 
 /// Default of [`PumpBuilder::drain_every`].
@@ -113,6 +114,11 @@ impl PumpBuilder {
         self.outlets.is_empty()
     }
 
+    /// How recovery puts records where the sinks would, for [`Buffer::with_spool`].
+    pub fn recipes(&self) -> Vec<Recipe> {
+        self.outlets.iter().filter_map(Outlet::recipe).collect()
+    }
+
     /// Starts the thread. Fails when the operating system gives none.
     pub fn spawn(self, buffer: Buffer) -> Result<Pump, Error> {
         let Self { drain_every, flush_every, backlog_bytes, processors, outlets } = self;
@@ -126,6 +132,8 @@ impl PumpBuilder {
             drain_every,
             flush_every,
             next_flush: deadline(flush_every),
+            next_relief: Instant::now(),
+            open_tasks: OpenTasks::default(),
         };
         let thread = std::thread::Builder::new().name("spanlake-pump".to_owned()).spawn(move || worker.run()).map_err(
             |error| Error::new(Stage::Factory, "Pump", Category::Io, "cannot start the pump's thread").caused_by(error),

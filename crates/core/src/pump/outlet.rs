@@ -13,7 +13,7 @@ use crate::pump::control::Board;
 use crate::pump::report::{SinkReport, SinkState};
 use crate::record::{Kind, Record, Source};
 use crate::segment::{Segment, SegmentWriter, merge};
-use crate::sink::{Batch, Sink};
+use crate::sink::{Batch, FileState, Recipe, Sink};
 use crate::sync::{Arc, Mutex, lock};
 
 /// First pause after a failure; each further one doubles it.
@@ -33,6 +33,8 @@ pub(super) struct Outlet {
     lost: Option<(Source, Loss)>,
     /// What the sink took and had not made visible at the last flush; it counts as pending.
     unpublished: u64,
+    /// Whether the last flush failed.
+    is_unflushed: bool,
     failures: u32,
     retry_at: Option<Instant>,
     board: Arc<Board>,
@@ -53,6 +55,7 @@ impl Outlet {
             backlog_bytes: 0,
             lost: None,
             unpublished: 0,
+            is_unflushed: false,
             failures: 0,
             retry_at: None,
             board: Arc::new(Mutex::new(report)),
@@ -102,6 +105,7 @@ impl Outlet {
     /// Makes what was written durable and visible.
     pub(super) fn flush(&mut self) {
         let result = guarded(|| self.sink.flush());
+        self.is_unflushed = result.is_err();
         let fallback = self.fallback.as_mut().map_or(Ok(()), |fallback| guarded(|| fallback.flush()));
         if result.is_ok() && fallback.is_ok() && self.backlog.is_empty() && self.lost.is_none() {
             self.recovered();
@@ -110,6 +114,19 @@ impl Outlet {
             self.note(&error);
         }
         self.count_unpublished();
+    }
+
+    /// Whether, right after a flush, the sink has everything it was given for good.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.is_unflushed && self.backlog.is_empty() && self.lost.is_none() && self.unpublished == 0
+    }
+
+    pub(super) fn changed_files(&mut self) -> Vec<FileState> {
+        catch_unwind(AssertUnwindSafe(|| self.sink.changed_files())).unwrap_or_default()
+    }
+
+    pub(super) fn recipe(&self) -> Option<Recipe> {
+        self.sink.recipe()
     }
 
     pub(super) fn tick(&mut self) {

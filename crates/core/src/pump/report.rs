@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::loss::Losses;
+use crate::spool::SpoolReport;
 
 /// What became of everything recorded so far. `recorded = written + filtered + lost + pending`, where `written`,
 /// `filtered`, `lost` and `pending` are those of the sink that misses most; among equals, of the one that took most.
@@ -25,6 +26,8 @@ pub struct Report {
     pub losses: Losses,
     /// Each sink's part.
     pub sinks: Vec<SinkReport>,
+    /// How the crash-proof spool is doing, if there is one.
+    pub spool: Option<SpoolReport>,
 }
 
 /// One sink's part of a report.

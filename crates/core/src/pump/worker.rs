@@ -19,6 +19,7 @@ use crate::pump::control::Control;
 use crate::pump::outlet::Outlet;
 use crate::record::Record;
 use crate::segment::{Segment, merge};
+use crate::spool::OpenTasks;
 use crate::sync::Arc;
 
 /// Segments are worked on together up to this size, so that their room is given back in steps.
@@ -27,6 +28,9 @@ const GROUP_BYTES: usize = 4 << 20;
 /// Most records handed to the sinks at once: a batch is all or nothing, so on a disk that is nearly full a small one
 /// still fits, and lines that repeat a large context stay within memory.
 const BATCH_RECORDS: usize = 512;
+
+/// The least time between two flushes that a spool asks for because it is half full.
+const RELIEF_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct Worker {
     pub(super) buffer: Buffer,
@@ -37,6 +41,10 @@ pub(super) struct Worker {
     pub(super) drain_every: Duration,
     pub(super) flush_every: Duration,
     pub(super) next_flush: Instant,
+    /// When a spool that is half full may ask for the next flush.
+    pub(super) next_relief: Instant,
+    /// The tasks that a spool must know to be open.
+    pub(super) open_tasks: OpenTasks,
 }
 
 impl Worker {
@@ -62,17 +70,53 @@ impl Worker {
             }
             self.outlets.iter_mut().for_each(|outlet| outlet.retry(wish.is_some()));
             self.outlets.iter_mut().for_each(Outlet::tick);
-            if wish.is_some() || Instant::now() >= self.next_flush {
+            if wish.is_some() || Instant::now() >= self.next_flush || self.needs_relief() {
                 self.next_flush = deadline(self.flush_every);
                 self.outlets.iter_mut().for_each(Outlet::flush);
+                self.checkpoint();
             }
             if stop {
-                return self.outlets.iter_mut().for_each(Outlet::close);
+                return self.close();
             }
             match wish {
                 Some(number) => self.control.answer(number),
                 None => std::thread::park_timeout(self.drain_every),
             }
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.buffer.is_spooled() {
+            return self.outlets.iter_mut().for_each(Outlet::close);
+        }
+        // What a sink of the lake could not take stays in the spool, and counts as pending.
+        self.outlets.iter_mut().filter(|outlet| outlet.recipe().is_none()).for_each(Outlet::close);
+        self.checkpoint();
+        self.buffer.close_spool();
+    }
+
+    /// Whether the spool is so full of what the sinks have not made durable that they should.
+    fn needs_relief(&mut self) -> bool {
+        let is_due =
+            self.buffer.retained_bytes() > self.buffer.capacity_bytes() / 2 && Instant::now() >= self.next_relief;
+        if is_due {
+            self.next_relief = deadline(RELIEF_PAUSE);
+        }
+        is_due
+    }
+
+    /// Lets the spool go what the sinks have for good. A sink that cannot make it durable is waited for while there is
+    /// room; then the spool lets go all the same, so that it does not hold up the other sinks, and what is kept for that
+    /// sink is kept in memory only.
+    fn checkpoint(&mut self) {
+        if !self.buffer.is_spooled() {
+            return;
+        }
+        let is_settled = self.outlets.iter().all(Outlet::is_settled);
+        if is_settled || self.buffer.retained_bytes() > self.buffer.capacity_bytes() / 4 * 3 {
+            let files = self.outlets.iter_mut().flat_map(Outlet::changed_files).collect();
+            // What stands in the way is in the spool's report; the next flush tries again.
+            let _ = self.buffer.checkpoint(files, &self.open_tasks);
         }
     }
 
@@ -83,8 +127,9 @@ impl Worker {
         while segments.peek().is_some() {
             let group = next_group(&mut segments);
             self.work_on(&group);
-            group.into_iter().for_each(|segment| self.buffer.release(segment));
+            group.into_iter().for_each(|segment| self.buffer.hand_over(segment));
         }
+        self.open_tasks.end_round();
     }
 
     fn work_on(&mut self, group: &[Segment]) {
@@ -94,6 +139,9 @@ impl Worker {
                 Ok(readable) if readable.len() as u64 >= segment.records() => decoded.push(readable),
                 _ => self.count_corrupt(segment),
             }
+        }
+        if self.buffer.is_spooled() {
+            decoded.iter().for_each(|segment| self.open_tasks.read(segment));
         }
         let mut merged = merge(&decoded);
         loop {

@@ -1,5 +1,7 @@
 //! The memory that a segment is written into.
 
+use std::path::Path;
+
 use crate::disk::Mapping;
 
 /// A piece of memory that fills from the front: of the heap, where it grows, or a mapped file, which does not.
@@ -32,6 +34,12 @@ impl Page {
         Self { memory: Memory::Mapped(mapping), ..Self::default() }
     }
 
+    /// A page that is a file which has another name than when it was mapped, and this much in it.
+    pub(crate) fn renamed(mut mapping: Mapping, path: &Path, len: usize) -> Self {
+        mapping.rename(path);
+        Self { memory: Memory::Mapped(mapping), len, overflowed: false }
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -56,9 +64,10 @@ impl Page {
         matches!(self.memory, Memory::Mapped(_))
     }
 
-    pub(crate) fn mapping(&mut self) -> Option<&mut Mapping> {
-        match &mut self.memory {
-            Memory::Mapped(mapping) => Some(mapping),
+    /// The file that it is.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.memory {
+            Memory::Mapped(mapping) => Some(mapping.path()),
             Memory::Heap(_) => None,
         }
     }

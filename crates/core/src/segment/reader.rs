@@ -32,6 +32,21 @@ enum Place<'a> {
     Begin { task: usize },
 }
 
+/// What a record is, and in which task's description it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) kind: Kind,
+    pub(crate) ts_ns: i64,
+    pub(crate) task: Option<usize>,
+    pub(crate) seq: u64,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { kind: Kind::Loss, ts_ns: 0, task: None, seq: 0 }
+    }
+}
+
 /// How a segment ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
@@ -123,10 +138,35 @@ impl<'a> Decoded<'a> {
 
     /// The records in the order they were written.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.records.iter().filter_map(|place| match place {
+        (0..self.records.len()).filter_map(|at| self.nth(at))
+    }
+
+    /// What the records are, without what they say.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = Head> {
+        self.records.iter().map(|place| match place {
+            Place::Frame(payload) => read_head(payload).unwrap_or_default(),
+            Place::Begin { task } => {
+                let ts_ns = self.tasks.get(*task).map_or(0, |task| task.started_ns);
+                Head { kind: Kind::Begin, ts_ns, task: Some(*task), seq: 0 }
+            }
+        })
+    }
+
+    /// The record at this position.
+    pub(crate) fn nth(&self, at: usize) -> Option<Record<'_>> {
+        match self.records.get(at)? {
             Place::Frame(payload) => self.record(payload),
             Place::Begin { task } => self.begin(*task),
-        })
+        }
+    }
+
+    /// How many descriptions of tasks there are; a task whose context changed has several.
+    pub(crate) fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    pub(crate) fn task_key(&self, task: usize) -> Option<&TaskKey> {
+        self.tasks.get(task).map(|task| &task.key)
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -217,12 +257,7 @@ impl<'a> Decoded<'a> {
 
     fn record<'b>(&'b self, payload: &'b [u8]) -> Option<Record<'b>> {
         let mut cursor = Cursor::new(payload);
-        let kind = match cursor.u8()? {
-            frame::BEGIN => Kind::Begin,
-            frame::END => Kind::End,
-            frame::LOSS => Kind::Loss,
-            _ => Kind::Event,
-        };
+        let kind = kind_of(cursor.u8()?);
         let flags = cursor.u8()?;
         let ts_ns = cursor.i64()?;
         let callsite = nth(&self.callsites, cursor.varint()?)?;
@@ -317,6 +352,25 @@ fn read_callsite<'a>(cursor: &mut Cursor<'a>, strings: &Strings<'a>) -> Option<C
     let count = cursor.varint()?;
     let fields = (0..count).map(|_| strings.at(cursor.varint()?)).collect::<Option<Vec<_>>>()?;
     Some(Callsite { name, target, module, file, line, level, fields, json: OnceLock::new() })
+}
+
+fn read_head(payload: &[u8]) -> Option<Head> {
+    let mut cursor = Cursor::new(payload);
+    let kind = kind_of(cursor.u8()?);
+    cursor.u8()?;
+    let ts_ns = cursor.i64()?;
+    cursor.varint()?;
+    let task = usize::try_from(cursor.varint()?).ok()?.checked_sub(1);
+    Some(Head { kind, ts_ns, task, seq: cursor.varint()? })
+}
+
+fn kind_of(frame: u8) -> Kind {
+    match frame {
+        frame::BEGIN => Kind::Begin,
+        frame::END => Kind::End,
+        frame::LOSS => Kind::Loss,
+        _ => Kind::Event,
+    }
 }
 
 fn read_end<'a>(cursor: &mut Cursor<'a>, quiet: bool) -> Option<End<'a>> {

@@ -11,8 +11,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use spanlake_core::Source;
-use spanlake_core::render::time::Civil;
+use spanlake_core::record::MAX_HOST_IN_NAMES;
 
 /// Whom the files below a folder of the lake serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,9 +67,6 @@ pub const LOG: &str = "log";
 /// What stands before the name of a file that is not whole yet. Engines pass over names that start with a dot.
 pub const HIDDEN_PREFIX: &str = ".tmp-";
 
-/// Longest part of a host's name that goes into a file's name.
-const MAX_HOST_LEN: usize = 64;
-
 /// Length of `20261120T131410.123456Z`.
 const START_LEN: usize = 23;
 
@@ -124,24 +120,6 @@ impl fmt::Display for LakeFile {
     }
 }
 
-/// The part of a file's name that stands for the process `source`.
-pub(crate) fn process_name(source: &Source) -> String {
-    format!("{}_{}_{}", start_text(source.started_us), host_text(&source.host), source.pid)
-}
-
-fn start_text(started_us: i64) -> String {
-    let at = Civil::at(started_us.div_euclid(1_000_000));
-    let (date, time) = ((at.year, at.month, at.day), (at.hour, at.minute, at.second));
-    let micros = started_us.rem_euclid(1_000_000);
-    format!("{:04}{:02}{:02}T{:02}{:02}{:02}.{micros:06}Z", date.0, date.1, date.2, time.0, time.1, time.2)
-}
-
-/// The host's name with everything replaced that could build a path or be taken for the next part of the name.
-fn host_text(host: &str) -> String {
-    let text: String = host.chars().take(MAX_HOST_LEN).map(|c| if is_host_char(c) { c } else { '-' }).collect();
-    if text.is_empty() { "localhost".to_owned() } else { text }
-}
-
 fn three_parts(text: &str) -> Option<[&str; 3]> {
     let mut parts = text.split('_');
     let three = [parts.next()?, parts.next()?, parts.next()?];
@@ -159,7 +137,7 @@ fn is_start(text: &str) -> bool {
 }
 
 fn is_host(text: &str) -> bool {
-    (1..=MAX_HOST_LEN).contains(&text.len()) && text.chars().all(is_host_char)
+    (1..=MAX_HOST_IN_NAMES).contains(&text.len()) && text.chars().all(is_host_char)
 }
 
 fn is_host_char(c: char) -> bool {

@@ -2,7 +2,6 @@
 
 use spanlake_core::{Record, Source};
 
-use crate::layout::process_name;
 use crate::partition::Partition;
 
 /// Places by partition and process, each with what a sink keeps for it.
@@ -73,7 +72,7 @@ impl<T: Default> Places<T> {
     }
 
     fn add(&mut self, folder: String, source: &Source) -> usize {
-        let (process, source) = (process_name(source), source.with_thread(""));
+        let (process, source) = (source.process_name(), source.with_thread(""));
         self.places.push(Place { folder, process, content: T::default(), hour: 0, source });
         self.places.len() - 1
     }

@@ -1,0 +1,200 @@
+//! The ledger of a spool: how the process's sinks are set up, and what they have for good.
+//!
+//! It is one small file, always replaced as a whole: `SPLL`, a version, and a payload behind its length and checksum.
+//! The layout is in `docs/format.md`.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use tracing_core::LevelFilter;
+
+use crate::disk::{Access, Disk};
+use crate::record::Source;
+use crate::segment::cursor::{Cursor, put_varint};
+use crate::segment::{Segment, checksum};
+use crate::sink::{FileState, Recipe};
+use crate::spool::LEDGER;
+use crate::value::put_text;
+
+/// What the sinks of a process have for good.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// The process.
+    pub source: Source,
+    /// Its sinks.
+    pub sinks: Vec<Recipe>,
+    /// In each folder of the lake, the last file of the process and its length. Files of the process with a higher number,
+    /// or in other folders, were begun later; files with a lower one are whole.
+    pub files: BTreeMap<PathBuf, u64>,
+    /// Segments whose records the sinks have, should their files still be there.
+    pub released: Vec<u64>,
+    /// Ends of the tasks that were open, as they are if the process never says another word.
+    pub open: Segment,
+    /// Whether all is in the lake, the ends of open tasks included, and only the files are to be removed.
+    pub is_done: bool,
+}
+
+const MAGIC: &[u8; 4] = b"SPLL";
+
+const VERSION: u8 = 1;
+
+/// Length of magic, version and padding.
+const HEAD: usize = 8;
+
+impl Ledger {
+    pub(super) fn new(source: &Source, sinks: Vec<Recipe>) -> Self {
+        let (source, files) = (source.clone(), BTreeMap::new());
+        Self { source, sinks, files, released: Vec::new(), open: Segment::default(), is_done: false }
+    }
+
+    /// Notes how long a file is, which is the last of its folder unless an earlier note names a later one.
+    pub fn note(&mut self, file: FileState) {
+        let folder = file.path.parent().map(Path::to_owned);
+        let rank = |path: &Path| path.file_name().map(|name| (name.len(), name.to_owned()));
+        let same_chain =
+            |path: &Path| path.parent().map(Path::to_owned) == folder && path.extension() == file.path.extension();
+        let known: Vec<PathBuf> = self.files.keys().filter(|path| same_chain(path)).cloned().collect();
+        if known.iter().any(|path| rank(path) > rank(&file.path)) {
+            return;
+        }
+        for path in known {
+            self.files.remove(&path);
+        }
+        self.files.insert(file.path, file.bytes);
+    }
+
+    /// Replaces the ledger of the spool in `folder`, durably.
+    pub fn write(&self, disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+        let (hidden, path) = (folder.join("ledger.new"), folder.join(LEDGER));
+        if hidden.exists() {
+            disk.remove(&hidden)?;
+        }
+        let mut file = disk.create(&hidden, Access::Private)?;
+        file.write_all(&self.encode()?)?;
+        file.sync()?;
+        drop(file);
+        disk.rename(&hidden, &path)?;
+        disk.sync_folder(folder)
+    }
+
+    /// Reads the ledger of the spool in `folder`.
+    pub fn read(disk: &dyn Disk, folder: &Path) -> io::Result<Self> {
+        let bytes = disk.read(&folder.join(LEDGER))?;
+        decode(&bytes).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the ledger is damaged"))
+    }
+
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let mut payload = Vec::new();
+        payload.extend_from_slice(&self.source.pid.to_le_bytes());
+        payload.extend_from_slice(&self.source.started_us.to_le_bytes());
+        put_text(&mut payload, &self.source.host);
+        put_text(&mut payload, &self.source.service);
+        put_varint(&mut payload, self.sinks.len() as u64);
+        for sink in &self.sinks {
+            put_text(&mut payload, &sink.kind);
+            put_text(&mut payload, &sink.level.to_string());
+            put_text(&mut payload, &sink.partition);
+        }
+        put_varint(&mut payload, self.files.len() as u64);
+        for (path, bytes) in &self.files {
+            let text = path.to_str().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a path is not UTF-8"))?;
+            put_text(&mut payload, text);
+            put_varint(&mut payload, *bytes);
+        }
+        put_varint(&mut payload, self.released.len() as u64);
+        self.released.iter().for_each(|number| put_varint(&mut payload, *number));
+        payload.push(u8::from(self.is_done));
+        payload.extend_from_slice(self.open.bytes());
+        let mut bytes = Vec::with_capacity(payload.len() + 16);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
+        bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&checksum(&payload).to_le_bytes());
+        bytes.extend_from_slice(&payload);
+        Ok(bytes)
+    }
+}
+
+/// Takes a ledger's bytes apart; `None` for anything that [`Ledger::write`] did not write.
+fn decode(bytes: &[u8]) -> Option<Ledger> {
+    let mut cursor = Cursor::new(bytes);
+    let head: [u8; HEAD] = cursor.array()?;
+    if head[..4] != MAGIC[..] || head[4] != VERSION {
+        return None;
+    }
+    let (len, sum) = (cursor.u32()?, cursor.u32()?);
+    let payload = cursor.take(usize::try_from(len).ok()?).filter(|payload| checksum(payload) == sum)?;
+    let mut cursor = Cursor::new(payload);
+    let (pid, started_us) = (cursor.u32()?, cursor.i64()?);
+    let (host, service) = (cursor.text()?.to_owned(), cursor.text()?.to_owned());
+    let source = Source { host, service, pid, started_us, ..Source::default() };
+    let mut ledger = Ledger::new(&source, Vec::new());
+    for _ in 0..cursor.varint()? {
+        let kind = cursor.text()?.to_owned();
+        let level: LevelFilter = cursor.text()?.parse().ok()?;
+        ledger.sinks.push(Recipe { kind, level, partition: cursor.text()?.to_owned() });
+    }
+    for _ in 0..cursor.varint()? {
+        let path = PathBuf::from(cursor.text()?);
+        ledger.files.insert(path, cursor.varint()?);
+    }
+    for _ in 0..cursor.varint()? {
+        ledger.released.push(cursor.varint()?);
+    }
+    ledger.is_done = cursor.u8()? != 0;
+    ledger.open = Segment::from_bytes(cursor.rest().to_vec());
+    Some(ledger)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, bytes: u64) -> FileState {
+        FileState { path: PathBuf::from(path), bytes }
+    }
+
+    #[test]
+    fn it_comes_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = crate::disk::real();
+        let recipe = Recipe { kind: "jsonl".into(), level: LevelFilter::DEBUG, partition: "day={day}".into() };
+        let mut ledger = Ledger::new(&Source::this_process("orders"), vec![recipe.clone()]);
+        ledger.note(file("debug_json/records/day=1/p_0001.jsonl", 7));
+        ledger.released = vec![3, 900];
+        ledger.write(&*disk, folder.path()).unwrap();
+        ledger.is_done = true;
+        ledger.write(&*disk, folder.path()).unwrap();
+        let read = Ledger::read(&*disk, folder.path()).unwrap();
+        assert_eq!((read.sinks, read.files, read.released), (vec![recipe], ledger.files, vec![3, 900]));
+        assert_eq!((read.source.pid, &*read.source.service, read.is_done), (std::process::id(), "orders", true));
+        assert!(read.open.bytes().is_empty());
+    }
+
+    #[test]
+    fn damage_is_noticed_wherever_it_is() {
+        let bytes = Ledger::new(&Source::this_process("orders"), vec![]).encode().unwrap();
+        assert!(decode(&bytes).is_some());
+        for at in (0..bytes.len()).filter(|at| !(5..HEAD).contains(at)) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(decode(&damaged).is_none(), "byte {at}");
+            assert!(decode(&bytes[..at]).is_none(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn each_chain_keeps_its_last_file() {
+        let mut ledger = Ledger::new(&Source::default(), vec![]);
+        for (path, bytes) in
+            [("a/p_0001.jsonl", 1), ("a/p_0002.jsonl", 2), ("b/p_0001.jsonl", 3), ("a/p_0001.jsonl", 9)]
+        {
+            ledger.note(file(path, bytes));
+        }
+        ledger.note(file("a/p_9999.jsonl", 4));
+        ledger.note(file("a/p_10000.jsonl", 5));
+        let files: Vec<_> = ledger.files.iter().map(|(path, bytes)| (path.to_str().unwrap(), *bytes)).collect();
+        assert_eq!(files, [("a/p_10000.jsonl", 5), ("b/p_0001.jsonl", 3)]);
+    }
+}

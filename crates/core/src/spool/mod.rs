@@ -1,0 +1,230 @@
+//! The crash-proof spool: the pages of a buffer as mapped files, so that a record whose call has returned is in the
+//! operating system's hands, whatever becomes of the process.
+//!
+//! ```text
+//! <spool>/<process>/            mode 0700, files 0600
+//!     lock                      held by the process as long as it lives
+//!     ledger                    what the sinks have for good
+//!     000000000001.seg …        segments that they may not have yet
+//! ```
+//!
+//! Segments stay until every sink has made durable what was in them. That is a checkpoint: the sinks are flushed, the
+//! ledger is replaced, and only then the files are removed. Whoever finds a spool whose process is gone takes back what
+//! the sinks wrote behind the ledger and writes what is in the segments: everything is in the lake exactly once.
+//!
+//! A kill loses nothing. A power cut loses what was recorded since the last sync, see [`SpoolOptions::sync_every`].
+
+mod keeper;
+mod ledger;
+mod lock;
+mod open_tasks;
+mod orphan;
+
+pub use ledger::Ledger;
+pub use open_tasks::OpenTasks;
+pub use orphan::{Orphan, State, StoredSegment, inspect, orphans, quarantine};
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::disk::{self, Access, Disk};
+use crate::error::{Category, Error, Stage};
+use crate::record::Source;
+use crate::segment::Segment;
+use crate::segment::page::Page;
+use crate::sink::{FileState, Recipe};
+use crate::spool::keeper::{Files, Keeper};
+use crate::spool::lock::OwnerLock;
+use crate::sync::{Arc, Mutex, lock};
+
+/// Default of [`SpoolOptions::sync_every`].
+pub const DEFAULT_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// The folder of a lake in which its spools are looked for.
+pub const FOLDER: &str = ".spool";
+
+/// Name of the ledger's file.
+pub(crate) const LEDGER: &str = "ledger";
+
+/// Name of the file that shows whether the owner lives.
+pub(crate) const LOCK: &str = "lock";
+
+/// Extension of segments.
+pub(crate) const SEGMENT: &str = "seg";
+
+/// The unit in which file systems give room.
+const BLOCK: usize = 4096;
+
+/// Where a spool is, and how often it is synced.
+#[derive(Clone, Debug)]
+pub struct SpoolOptions {
+    folder: PathBuf,
+    sync_every: Option<Duration>,
+    disk: Arc<dyn Disk>,
+}
+
+/// The spool of this process.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    files: Arc<Files>,
+    _keeper: Keeper,
+    lock: OwnerLock,
+    book: Mutex<Book>,
+    retained: Mutex<Vec<Retained>>,
+}
+
+/// What the ledger says now.
+#[derive(Debug)]
+struct Book {
+    ledger: Ledger,
+    /// Segments that the ledger before this one released: their removal may not be durable before the next.
+    released_before: Vec<u64>,
+    is_clean: bool,
+}
+
+/// A segment that was drained and is kept until the sinks have it for good.
+#[derive(Debug)]
+struct Retained {
+    number: u64,
+    path: PathBuf,
+    /// Bytes of the buffer's room that it takes.
+    bytes: usize,
+    records: u64,
+}
+
+/// How a spool is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpoolReport {
+    /// The process's own folder.
+    pub folder: PathBuf,
+    /// Bytes of drained segments that wait for the next checkpoint.
+    pub retained_bytes: u64,
+    /// Pages that were memory because no file could be made: what was recorded into them a kill would have taken.
+    pub unprotected_pages: u64,
+    /// How often the disk refused something.
+    pub errors: u64,
+    /// The last time it did.
+    pub last_error: Option<String>,
+}
+
+// === impl SpoolOptions ===
+
+impl SpoolOptions {
+    /// A spool below `folder`, which is made if need be, for its owner only. Processes share it: each has a folder of its
+    /// own in it. It should be on a local disk.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), sync_every: Some(DEFAULT_SYNC_EVERY), disk: disk::real() }
+    }
+
+    /// How often segments are synced to the disk, which is what a power cut can take: [`DEFAULT_SYNC_EVERY`]. `None` for
+    /// never, where only the end of the process is feared.
+    pub fn sync_every(mut self, interval: Option<Duration>) -> Self {
+        self.sync_every = interval;
+        self
+    }
+
+    /// Another disk than the operating system's, for tests.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+}
+
+// === impl Spool ===
+
+impl Spool {
+    /// Makes this process's folder, takes its lock, and notes how the sinks are set up.
+    pub(crate) fn open(
+        options: &SpoolOptions,
+        source: &Source,
+        page_bytes: usize,
+        sinks: Vec<Recipe>,
+    ) -> Result<Self, Error> {
+        let SpoolOptions { folder, sync_every, disk } = options;
+        disk.create_folder(folder, Access::Private)
+            .map_err(|error| refused("cannot make the folder", folder, error))?;
+        let own = OwnerLock::claim(&**disk, folder, &source.process_name())?;
+        let ledger = Ledger::new(source, sinks);
+        ledger.write(&**disk, own.folder()).map_err(|error| refused("cannot write the ledger", own.folder(), error))?;
+        let files = Arc::new(Files::new(Arc::clone(disk), own.folder().to_owned(), page_bytes));
+        let keeper = Keeper::spawn(Arc::clone(&files), *sync_every)?;
+        let book = Book { ledger, released_before: Vec::new(), is_clean: true };
+        Ok(Self { files, _keeper: keeper, lock: own, book: Mutex::new(book), retained: Mutex::default() })
+    }
+
+    /// A page with at least this much room: a file, or memory where none can be made.
+    pub(crate) fn page(&self, least: usize) -> Page {
+        self.files.page(least)
+    }
+
+    /// Replaces a page's file by one with this content, in one step. Fails where the disk has no room for both.
+    pub(crate) fn replace(&self, page: &Page, bytes: &[u8]) -> Option<Page> {
+        self.files.replace(page, bytes)
+    }
+
+    /// Removes a segment whose records are somebody else's now.
+    pub(crate) fn remove(&self, page: Page) {
+        self.files.remove(page);
+    }
+
+    /// Keeps a drained segment until the next checkpoint; gives how much room it takes beyond its own length.
+    pub(crate) fn retain(&self, segment: Segment) -> usize {
+        let (records, len) = (segment.records(), segment.page.len());
+        let Some((number, path)) = self.files.shorten(segment.page) else {
+            return 0;
+        };
+        let bytes = len.next_multiple_of(BLOCK);
+        lock(&self.retained).push(Retained { number, path, bytes, records });
+        bytes - len
+    }
+
+    /// Bytes of room that wait for the next checkpoint.
+    pub(crate) fn retained_bytes(&self) -> usize {
+        lock(&self.retained).iter().map(|retained| retained.bytes).sum()
+    }
+
+    /// Notes that the sinks have everything drained so far for good, in these files, and which tasks are open; then
+    /// removes the segments. Gives the room that is free again, in bytes and records.
+    pub(crate) fn checkpoint(&self, files: Vec<FileState>, open: &OpenTasks) -> Result<(usize, u64), Error> {
+        let mut book = lock(&self.book);
+        let retained = std::mem::take(&mut *lock(&self.retained));
+        if retained.is_empty() && files.is_empty() && book.is_clean {
+            return Ok((0, 0));
+        }
+        let released: Vec<u64> = retained.iter().map(|retained| retained.number).collect();
+        files.into_iter().for_each(|file| book.ledger.note(file));
+        book.ledger.released = [&book.released_before[..], &released].concat();
+        book.ledger.open = open.interrupted(&book.ledger.source);
+        if let Err(error) = book.ledger.write(&*self.files.disk, self.lock.folder()) {
+            self.files.failed(&error);
+            book.is_clean = false;
+            lock(&self.retained).splice(0..0, retained);
+            return Err(refused("cannot write the ledger", self.lock.folder(), error));
+        }
+        book.released_before = released;
+        book.is_clean = true;
+        drop(book);
+        retained.iter().for_each(|retained| self.files.remove_drained(retained.number, &retained.path));
+        Ok(retained.iter().fold((0, 0), |(bytes, records), one| (bytes + one.bytes, records + one.records)))
+    }
+
+    /// Leaves nothing behind, if every record is elsewhere; else leaves all for recovery.
+    pub(crate) fn close(&self) {
+        self.files.close();
+        if lock(&self.retained).is_empty() && self.files.is_empty() {
+            self.lock.remove_folder(&*self.files.disk);
+        }
+    }
+
+    pub(crate) fn report(&self) -> SpoolReport {
+        let mut report = self.files.report();
+        report.folder = self.lock.folder().to_owned();
+        report.retained_bytes = self.retained_bytes() as u64;
+        report
+    }
+}
+
+fn refused(message: &str, folder: &Path, error: std::io::Error) -> Error {
+    Error::new(Stage::Factory, "Spool", Category::Io, message).caused_by(error).with("folder", folder.display())
+}

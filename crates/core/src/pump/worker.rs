@@ -32,6 +32,16 @@ const BATCH_RECORDS: usize = 512;
 /// The least time between two flushes that a spool asks for because it is half full.
 const RELIEF_PAUSE: Duration = Duration::from_millis(200);
 
+/// How much of the room is taken by what the sinks have not made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retained {
+    Little,
+    /// More than a half: time for a flush.
+    Half,
+    /// More than three quarters: it must go, also where a sink fails to flush.
+    Most,
+}
+
 pub(super) struct Worker {
     pub(super) buffer: Buffer,
     pub(super) control: Arc<Control>,
@@ -80,7 +90,8 @@ impl Worker {
             }
             match wish {
                 Some(number) => self.control.answer(number),
-                None => std::thread::park_timeout(self.drain_every),
+                None if self.retained() == Retained::Little => std::thread::park_timeout(self.drain_every),
+                None => std::thread::park_timeout(self.drain_every.min(RELIEF_PAUSE)),
             }
         }
     }
@@ -97,12 +108,21 @@ impl Worker {
 
     /// Whether the spool is so full of what the sinks have not made durable that they should.
     fn needs_relief(&mut self) -> bool {
-        let is_due =
-            self.buffer.retained_bytes() > self.buffer.capacity_bytes() / 2 && Instant::now() >= self.next_relief;
+        let retained = self.retained();
+        let is_due = retained == Retained::Most || retained == Retained::Half && Instant::now() >= self.next_relief;
         if is_due {
             self.next_relief = deadline(RELIEF_PAUSE);
         }
         is_due
+    }
+
+    fn retained(&self) -> Retained {
+        let (retained, capacity) = (self.buffer.retained_bytes(), self.buffer.capacity_bytes());
+        match () {
+            () if retained > capacity / 4 * 3 => Retained::Most,
+            () if retained > capacity / 2 => Retained::Half,
+            () => Retained::Little,
+        }
     }
 
     /// Lets the spool go what the sinks have for good. A sink that cannot make it durable is waited for while there is
@@ -113,7 +133,7 @@ impl Worker {
             return;
         }
         let is_settled = self.outlets.iter().all(Outlet::is_settled);
-        if is_settled || self.buffer.retained_bytes() > self.buffer.capacity_bytes() / 4 * 3 {
+        if is_settled || self.retained() == Retained::Most {
             let files = self.outlets.iter_mut().flat_map(Outlet::changed_files).collect();
             // What stands in the way is in the spool's report; the next flush tries again.
             let _ = self.buffer.checkpoint(files, &self.open_tasks);

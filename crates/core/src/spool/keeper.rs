@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::clock::deadline;
@@ -56,7 +57,10 @@ struct Trouble {
 
 /// The thread; it ends with the value.
 #[derive(Debug)]
-pub(super) struct Keeper(Arc<Files>);
+pub(super) struct Keeper {
+    files: Arc<Files>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
 
 // === impl Files ===
 
@@ -250,19 +254,28 @@ impl Files {
 
 impl Keeper {
     pub(super) fn spawn(files: Arc<Files>, sync_every: Option<Duration>) -> Result<Self, Error> {
-        let keeper = Self(Arc::clone(&files));
-        let run = move || keep(&files, sync_every);
-        std::thread::Builder::new().name("spanlake-spool".to_owned()).spawn(run).map_err(|error| {
+        let kept = Arc::clone(&files);
+        let run = move || keep(&kept, sync_every);
+        let thread = std::thread::Builder::new().name("spanlake-spool".to_owned()).spawn(run).map_err(|error| {
             Error::new(Stage::Factory, "Spool", Category::Io, "cannot start the spool's thread").caused_by(error)
         })?;
-        Ok(keeper)
+        Ok(Self { files, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Ends the thread and removes the pages that were ready. Called on the pump's thread, which may wait.
+    pub(super) fn close(&self) {
+        self.files.close();
+        if let Some(thread) = lock(&self.thread).take() {
+            // A panic there has nothing to tell.
+            let _ = thread.join();
+        }
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
         if !crate::disk::is_forked() {
-            self.0.close();
+            self.files.close();
         }
     }
 }

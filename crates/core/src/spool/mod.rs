@@ -67,7 +67,7 @@ pub struct SpoolOptions {
 #[derive(Debug)]
 pub(crate) struct Spool {
     files: Arc<Files>,
-    _keeper: Keeper,
+    keeper: Keeper,
     lock: OwnerLock,
     book: Mutex<Book>,
     retained: Mutex<Vec<Retained>>,
@@ -150,7 +150,7 @@ impl Spool {
         let files = Arc::new(Files::new(Arc::clone(disk), own.folder().to_owned(), page_bytes));
         let keeper = Keeper::spawn(Arc::clone(&files), *sync_every)?;
         let book = Book { ledger, released_before: Vec::new(), is_clean: true };
-        Ok(Self { files, _keeper: keeper, lock: own, book: Mutex::new(book), retained: Mutex::default() })
+        Ok(Self { files, keeper, lock: own, book: Mutex::new(book), retained: Mutex::default() })
     }
 
     /// A page with at least this much room: a file, or memory where none can be made.
@@ -211,7 +211,7 @@ impl Spool {
 
     /// Leaves nothing behind, if every record is elsewhere; else leaves all for recovery.
     pub(crate) fn close(&self) {
-        self.files.close();
+        self.keeper.close();
         if lock(&self.retained).is_empty() && self.files.is_empty() {
             self.lock.remove_folder(&*self.files.disk);
         }

@@ -33,6 +33,9 @@ mod clock;
 /// What a full buffer does, and what it says about it.
 mod buffer;
 
+/// A buffer whose pages are files: what stands in them, and what is left when the process is gone.
+mod spool;
+
 /// Random use of small buffers: nothing unaccounted, no end missing, no bound passed.
 mod random;
 

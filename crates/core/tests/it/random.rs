@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use spanlake_core::{Buffer, Kind, Level, Outcome, Policy};
 
-use crate::support::{Drained, Hand, HandTask, LEVELS, buffer_of_bytes, buffer_of_records};
+use crate::support::{Drained, Hand, HandTask, LEVELS, buffer_of_bytes, buffer_of_records, spooled};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -101,6 +101,22 @@ proptest! {
         steps in prop::collection::vec(step(), 0..400),
     ) {
         let buffer = buffer_of_bytes(policy, capacity);
+        let mut drained = Drained::default();
+        let mut hand = Hand::new(&buffer);
+        let tasks = play(&mut hand, &steps, || drained.take(&buffer));
+        drained.take(&buffer);
+        assert_accounted(&buffer, &drained, &tasks);
+        prop_assert_eq!(buffer.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_spool_is_accounted_for_as_well(
+        policy in policy(),
+        capacity in 2_000usize..200_000,
+        steps in prop::collection::vec(step(), 0..400),
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let buffer = spooled(folder.path(), policy, capacity, vec![]);
         let mut drained = Drained::default();
         let mut hand = Hand::new(&buffer);
         let tasks = play(&mut hand, &steps, || drained.take(&buffer));

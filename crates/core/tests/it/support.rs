@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use spanlake_core::segment::{
     CallsiteDefinition, CallsiteRef, Decoded, EndHead, Message, RecordHead, Segment, SegmentWriter, TaskDefinition,
     TaskOrigin, TaskRef, merge,
 };
+use spanlake_core::spool::SpoolOptions;
 use spanlake_core::value::{BodyWriter, Name};
 use spanlake_core::{
-    Batch, Buffer, BufferOptions, Error, Kind, Level, LevelFilter, Losses, Outcome, OwnedRecord, Policy, Record, Sink,
-    Source,
+    Batch, Buffer, BufferOptions, Error, Kind, Level, LevelFilter, Losses, Outcome, OwnedRecord, Policy, Recipe,
+    Record, Sink, Source,
 };
 use uuid::Uuid;
 
@@ -44,6 +46,12 @@ pub(crate) fn buffer_of_bytes(policy: Policy, bytes: usize) -> Buffer {
 pub(crate) fn buffer_of_records(policy: Policy, records: u64) -> Buffer {
     let options = BufferOptions { capacity_records: NonZeroU64::new(records), policy, ..BufferOptions::default() };
     Buffer::new(&options, Source::this_process("test"))
+}
+
+pub(crate) fn spooled(folder: &Path, policy: Policy, bytes: usize, sinks: Vec<Recipe>) -> Buffer {
+    let capacity_bytes = NonZeroUsize::new(bytes).expect("a capacity");
+    let options = BufferOptions { capacity_bytes, policy, ..BufferOptions::default() };
+    Buffer::with_spool(&options, Source::this_process("test"), &SpoolOptions::new(folder), sinks).expect("a spool")
 }
 
 /// A callsite of the given name; its number is its name's hash, as a segment needs one.

@@ -34,6 +34,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// The content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// Whether there is a file or folder of this name.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
     /// What is in a folder, in no order; the folder's own entries only.
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>>;
 
@@ -49,7 +52,8 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Removes an empty folder.
     fn remove_folder(&self, folder: &Path) -> io::Result<()>;
 
-    /// Makes the names in a folder durable: files that were made, renamed or removed.
+    /// Makes the names in a folder durable: files that were made, renamed or removed. Where the file system does not let
+    /// folders be synced, or this process may not read the folder, nobody can, and this succeeds.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 }
 

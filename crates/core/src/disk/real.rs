@@ -1,7 +1,7 @@
 //! The operating system's disk.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -38,6 +38,10 @@ impl Disk for RealDisk {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
@@ -80,8 +84,14 @@ impl Disk for RealDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        File::open(folder)?.sync_all()
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.or_else(|error| if is_out_of_reach(&error) { Ok(()) } else { Err(error) })
     }
+}
+
+/// Whether syncing a folder is not for this process to do: it may not open it, or the file system sees to names alone.
+fn is_out_of_reach(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
 
 impl DiskFile for File {

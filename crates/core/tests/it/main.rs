@@ -41,3 +41,6 @@ mod random;
 
 /// The pump drains, processes, writes, retries, flushes and stops within its deadlines.
 mod pump;
+
+/// The operating system's disk does what the seam says.
+mod disk;

@@ -1,0 +1,58 @@
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use spanlake_core::disk::{Access, real};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_file_is_made_once_grows_and_is_cut_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    assert!(!real().exists(&path).unwrap());
+    let mut file = real().create(&path, Access::Shared).unwrap();
+    file.write_all(b"one").unwrap();
+    assert_eq!(real().create(&path, Access::Shared).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    let mut again = real().append(&path).unwrap();
+    again.write_all(b"two").unwrap();
+    again.sync().unwrap();
+    assert_eq!(real().read(&path).unwrap(), b"onetwo");
+    file.set_len(2).unwrap();
+    file.write_all(b"!").unwrap();
+    assert_eq!(real().read(&path).unwrap(), b"on!");
+    assert!(real().exists(&path).unwrap());
+    assert_eq!(real().append(&folder.path().join("b")).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn what_is_private_is_the_owners_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("a/b");
+    real().create_folder(&inner, Access::Private).unwrap();
+    real().create_folder(&inner, Access::Private).unwrap();
+    drop(real().create(&inner.join("c"), Access::Private).unwrap());
+    assert_eq!((mode(&inner), mode(&inner.join("c"))), (0o700, 0o600));
+}
+
+#[test]
+fn names_change_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = real();
+    let [inner, a, b] = ["inner", "inner/a", "inner/b"].map(|name| folder.path().join(name));
+    disk.create_folder(&inner, Access::Shared).unwrap();
+    fs::write(&a, "a").unwrap();
+    fs::write(&b, "replaced").unwrap();
+    disk.rename(&a, &b).unwrap();
+    disk.sync_folder(&inner).unwrap();
+    let entries = disk.list(&inner).unwrap();
+    assert_eq!(entries.iter().map(|entry| (entry.name.to_str().unwrap(), entry.bytes)).collect::<Vec<_>>(), [("b", 1)]);
+    assert!(disk.remove_folder(&inner).is_err(), "it is not empty");
+    disk.remove(&b).unwrap();
+    disk.remove_folder(&inner).unwrap();
+    assert_eq!(disk.sync_folder(&inner).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(disk.list(folder.path()).unwrap().is_empty());
+}

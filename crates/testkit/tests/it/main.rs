@@ -1,4 +1,4 @@
-//! The rules of the tree, and the conformance suite run by the sinks of this workspace.
+//! The rules of the tree, the conformance suite run by the sinks of this workspace, and the fake disk.
 
 /// The tree: its root, its files, and how a broken rule is told.
 mod tree;
@@ -23,3 +23,6 @@ mod conformance;
 
 /// The sinks of the lake pass the suite.
 mod sinks;
+
+/// The fake disk fails as told, and a power cut leaves what one could.
+mod disk;

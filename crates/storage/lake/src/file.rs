@@ -1,39 +1,34 @@
 //! Files of a lake: the first free name, and entries that outlive a power cut.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+use spanlake_core::disk::{Access, Disk, DiskFile};
 
 use crate::layout::LakeFile;
 
 /// Creates the file with the first free number from `name` on, to be appended to. Its folder is made if need be.
-pub(crate) fn create_log(folder: &Path, name: &LakeFile) -> io::Result<(File, PathBuf, u32)> {
-    fs::create_dir_all(folder)?;
+pub(crate) fn create_log(
+    disk: &dyn Disk,
+    folder: &Path,
+    name: &LakeFile,
+) -> io::Result<(Box<dyn DiskFile>, PathBuf, u32)> {
+    disk.create_folder(folder, Access::Shared)?;
     first_free(name, |name| {
         let path = folder.join(name.to_string());
-        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        let file = disk.create(&path, Access::Shared)?;
         Ok((file, path, name.number))
     })
 }
 
-/// Makes the entries of `folder` durable, and those of the folders above it up to and with `lake`.
-pub(crate) fn sync_folders(folder: &Path, lake: &Path) -> io::Result<()> {
-    for folder in folder.ancestors().take_while(|folder| folder.starts_with(lake)) {
-        sync_folder(folder)?;
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    // The relative path of a lake in the current folder has the empty path above it.
-    if folder.as_os_str().is_empty() { Ok(()) } else { File::open(folder)?.sync_all() }
-}
-
-/// Elsewhere a folder cannot be opened to be synced; the file system sees to its entries.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
+/// Makes the entries of `folder` durable, those of the folders above it down from `lake`, and the lake's own, for the
+/// first sink makes the lake.
+pub(crate) fn sync_folders(disk: &dyn Disk, folder: &Path, lake: &Path) -> io::Result<()> {
+    let inside = folder.ancestors().take_while(|folder| folder.starts_with(lake));
+    inside.chain(lake.parent()).try_for_each(|folder| {
+        // Above the relative path of a lake is the empty path, which stands for the current folder.
+        disk.sync_folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+    })
 }
 
 /// Tries one number after the other until `create` finds nothing in its way.

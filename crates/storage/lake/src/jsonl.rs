@@ -1,10 +1,12 @@
 //! JSON lines: every record at once, for people and `tail -f`.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
+use std::sync::Arc;
 
+use spanlake_core::disk::Disk;
 use spanlake_core::render::JsonLines;
-use spanlake_core::{Batch, Error, LevelFilter, Sink};
+use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Sink};
 
 use crate::append::AppendLog;
 use crate::layout::{JSONL, LogType};
@@ -17,6 +19,7 @@ use crate::partition::Partition;
 /// | [`level`](Self::level) | `TRACE`: all that the layer passes on |
 /// | [`partition`](Self::partition) | [`DEFAULT_PARTITION`](crate::DEFAULT_PARTITION) |
 /// | [`max_file_bytes`](Self::max_file_bytes) | [`DEFAULT_MAX_FILE_BYTES`](crate::DEFAULT_MAX_FILE_BYTES) |
+/// | [`max_unsynced_bytes`](Self::max_unsynced_bytes) | [`DEFAULT_MAX_UNSYNCED_BYTES`](crate::DEFAULT_MAX_UNSYNCED_BYTES) |
 ///
 /// ```
 /// use spanlake_core::LevelFilter;
@@ -62,6 +65,20 @@ impl JsonlSink {
         self.log.set_max_file_bytes(bytes);
         self
     }
+
+    /// Most text, about, that is kept in memory until a sync has made it durable, so that it can be written again when
+    /// the sync fails. A batch that comes when there is more is preceded by a sync: a disk that cannot keep up slows
+    /// the pump from here on, not the callers.
+    pub fn max_unsynced_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.log.set_max_unsynced_bytes(bytes);
+        self
+    }
+
+    /// The disk it writes to: the operating system's, unless a test or a special one takes its place.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.log.set_disk(disk);
+        self
+    }
 }
 
 impl Sink for JsonlSink {
@@ -79,5 +96,17 @@ impl Sink for JsonlSink {
 
     fn flush(&mut self) -> Result<(), Error> {
         self.log.flush()
+    }
+
+    fn unpublished(&self) -> u64 {
+        self.log.unpublished()
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        Some(self.log.recipe("jsonl", self.level))
+    }
+
+    fn changed_files(&mut self) -> Vec<FileState> {
+        self.log.changed_files()
     }
 }

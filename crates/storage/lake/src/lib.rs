@@ -63,6 +63,10 @@ pub mod layout;
 mod partition;
 mod places;
 mod file;
+mod debts;
+mod changes;
+mod ground;
+mod chain;
 mod append;
 mod jsonl;
 mod text;
@@ -72,7 +76,7 @@ mod draft;
 #[cfg(feature = "parquet")]
 mod parquet;
 
-pub use append::DEFAULT_MAX_FILE_BYTES;
+pub use append::{DEFAULT_MAX_FILE_BYTES, DEFAULT_MAX_UNSYNCED_BYTES};
 pub use jsonl::JsonlSink;
 pub use layout::{LakeFile, LogType, Purpose};
 pub use partition::{DEFAULT_PARTITION, Partition};

@@ -46,6 +46,10 @@ impl<T: Default> Places<T> {
         &mut self.places[self.last]
     }
 
+    pub(crate) fn partition(&self) -> &Partition {
+        &self.partition
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Place<T>> {
         self.places.iter()
     }

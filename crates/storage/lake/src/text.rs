@@ -1,10 +1,12 @@
 //! The system log: lines of text for people.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
+use std::sync::Arc;
 
+use spanlake_core::disk::Disk;
 use spanlake_core::render::{Lifecycle, TextLines};
-use spanlake_core::{Batch, Error, LevelFilter, Sink};
+use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Sink};
 
 use crate::append::AppendLog;
 use crate::layout::{LOG, LogType};
@@ -18,6 +20,7 @@ use crate::partition::Partition;
 /// | [`lifecycle`](Self::lifecycle) | [`Lifecycle::Plain`] |
 /// | [`partition`](Self::partition) | [`DEFAULT_PARTITION`](crate::DEFAULT_PARTITION) |
 /// | [`max_file_bytes`](Self::max_file_bytes) | [`DEFAULT_MAX_FILE_BYTES`](crate::DEFAULT_MAX_FILE_BYTES) |
+/// | [`max_unsynced_bytes`](Self::max_unsynced_bytes) | [`DEFAULT_MAX_UNSYNCED_BYTES`](crate::DEFAULT_MAX_UNSYNCED_BYTES) |
 ///
 /// ```
 /// use spanlake_core::render::Lifecycle;
@@ -72,6 +75,20 @@ impl SystemLogSink {
         self.log.set_max_file_bytes(bytes);
         self
     }
+
+    /// Most text, about, that is kept in memory until a sync has made it durable, so that it can be written again when
+    /// the sync fails. A batch that comes when there is more is preceded by a sync: a disk that cannot keep up slows
+    /// the pump from here on, not the callers.
+    pub fn max_unsynced_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.log.set_max_unsynced_bytes(bytes);
+        self
+    }
+
+    /// The disk it writes to: the operating system's, unless a test or a special one takes its place.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.log.set_disk(disk);
+        self
+    }
 }
 
 impl Sink for SystemLogSink {
@@ -94,5 +111,17 @@ impl Sink for SystemLogSink {
 
     fn flush(&mut self) -> Result<(), Error> {
         self.log.flush()
+    }
+
+    fn unpublished(&self) -> u64 {
+        self.log.unpublished()
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        Some(self.log.recipe("system_log", self.level))
+    }
+
+    fn changed_files(&mut self) -> Vec<FileState> {
+        self.log.changed_files()
     }
 }

@@ -1,6 +1,5 @@
 //! Writing a file and showing it.
 
-use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -16,6 +15,7 @@ use super::columns::Group;
 use super::rows::Rows;
 use super::schema::Format;
 use crate::draft::Draft;
+use crate::ground::Ground;
 use crate::layout::LakeFile;
 
 /// Writes files of rows.
@@ -35,21 +35,35 @@ impl Publisher {
         Ok(Self { format, zstd, row_group_rows })
     }
 
-    /// Publishes `rows`, which it sorts, as a file in `folder`; gives the number that the file got. After an error
-    /// nothing of it is left, and the rows are as good as before.
-    pub(super) fn publish(&mut self, folder: &Path, name: &LakeFile, rows: &mut Rows) -> Result<u32, Error> {
+    /// Publishes `rows`, which it sorts, as a file in `folder`, durably; gives the number that the file got. After an
+    /// error nothing of it is left, or nothing that does not go as soon as the disk lets it, and the rows are as good as
+    /// before.
+    pub(super) fn publish(
+        &mut self,
+        ground: &mut Ground,
+        folder: &Path,
+        name: &LakeFile,
+        rows: &mut Rows,
+    ) -> Result<u32, Error> {
         let path = folder.join(name.to_string());
-        let draft = Draft::create(folder, name).map_err(|error| io_error("cannot create the file", &path, error))?;
+        ground.tidy();
+        let created = Draft::create(&ground.disk, folder, name);
+        let mut draft = created.map_err(|error| io_error("cannot create the file", &path, error))?;
         rows.sort();
-        self.write(draft.file(), rows).map_err(|error| write_error(&path, error))?;
-        let number = draft.number();
-        draft.publish().map_err(|error| io_error("cannot publish the file", &path, error))?;
-        Ok(number)
+        let written = self.write(&mut draft, rows).map_err(|error| write_error(&path, error));
+        let publish =
+            |()| draft.publish(&ground.lake).map_err(|error| io_error("cannot publish the file", &path, error));
+        if let Err(error) = written.and_then(publish) {
+            draft.give_up().into_iter().for_each(|left| ground.leave(left, 0));
+            return Err(error);
+        }
+        ground.changes.put(draft.visible(), draft.len());
+        Ok(draft.number())
     }
 
-    fn write(&mut self, file: &File, rows: &Rows) -> Result<(), ParquetError> {
+    fn write(&mut self, draft: &mut Draft, rows: &Rows) -> Result<(), ParquetError> {
         let root = self.format.parquet.root_schema_ptr();
-        let mut writer = SerializedFileWriter::new(file, root, Arc::clone(&self.format.properties))?;
+        let mut writer = SerializedFileWriter::new(draft, root, Arc::clone(&self.format.properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&self.format.arrow));
         for (at, group) in rows.rows.chunks(self.row_group_rows.get()).enumerate() {
             let writers = factory.create_column_writers(at)?;
@@ -62,7 +76,7 @@ impl Publisher {
     }
 }
 
-pub(super) fn io_error(message: &str, path: &Path, error: io::Error) -> Error {
+fn io_error(message: &str, path: &Path, error: io::Error) -> Error {
     Error::io("ParquetSink", message, error).with("path", path.display())
 }
 

@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spanlake_core::{Batch, Error, LevelFilter, Sink};
+use spanlake_core::disk::Disk;
+use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Sink};
 
-use super::publish::{Publisher, io_error};
+use super::publish::Publisher;
 use super::rows::Rows;
-use crate::file::sync_folders;
-use crate::layout::{LakeFile, LogType, PARQUET, Purpose, folder};
+use crate::ground::Ground;
+use crate::layout::{LakeFile, LogType, PARQUET, Purpose};
 use crate::partition::Partition;
 use crate::places::{Place, Places};
 
@@ -54,8 +56,7 @@ pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 pub struct ParquetSink {
     name: String,
     level: LevelFilter,
-    lake: PathBuf,
-    folder: PathBuf,
+    ground: Ground,
     max_buffered_bytes: usize,
     max_file_rows: usize,
     max_age: Duration,
@@ -83,8 +84,7 @@ impl ParquetSink {
         Self {
             name: format!("parquet {}", lake.display()),
             level: LevelFilter::TRACE,
-            lake: lake.to_owned(),
-            folder: folder(lake, Purpose::Analyst, LogType::Records),
+            ground: Ground::new(lake, Purpose::Analyst, LogType::Records, PARQUET),
             max_buffered_bytes: DEFAULT_MAX_BUFFERED_BYTES.get(),
             max_file_rows: DEFAULT_MAX_FILE_ROWS.get(),
             max_age: DEFAULT_MAX_AGE,
@@ -131,6 +131,12 @@ impl ParquetSink {
         self
     }
 
+    /// The disk it writes to: the operating system's, unless a test or a special one takes its place.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.ground.disk = disk;
+        self
+    }
+
     fn is_full(&self) -> bool {
         let bytes: usize = self.places.iter().map(|place| place.content.rows.bytes()).sum();
         bytes >= self.max_buffered_bytes
@@ -148,7 +154,7 @@ impl ParquetSink {
         };
         let mut result = Ok(());
         for place in self.places.iter_mut().filter(|place| !place.content.rows.is_empty()) {
-            result = result.and(publish_place(publisher, &self.lake, &self.folder, place));
+            result = result.and(publish_place(publisher, &mut self.ground, place));
         }
         if result.is_ok() {
             self.places.keep_last();
@@ -158,14 +164,14 @@ impl ParquetSink {
     }
 }
 
-fn publish_place(publisher: &mut Publisher, lake: &Path, log: &Path, place: &mut Place<Open>) -> Result<(), Error> {
-    let folder = log.join(&place.folder);
+fn publish_place(publisher: &mut Publisher, ground: &mut Ground, place: &mut Place<Open>) -> Result<(), Error> {
+    let folder = ground.folder.join(&place.folder);
     let Open { rows, last_number } = &mut place.content;
-    let name = LakeFile { process: place.process.clone(), number: *last_number + 1, extension: PARQUET.to_owned() };
-    *last_number = publisher.publish(&folder, &name, rows)?;
-    // From here on the file is there: whatever fails, its rows may not be written again.
+    let number = last_number.saturating_add(1);
+    let name = LakeFile { process: place.process.clone(), number, extension: ground.extension.to_owned() };
+    *last_number = publisher.publish(ground, &folder, &name, rows)?;
     rows.clear();
-    sync_folders(&folder, lake).map_err(|error| io_error("cannot make the file's entry durable", &folder, error))
+    Ok(())
 }
 
 impl Sink for ParquetSink {
@@ -199,6 +205,15 @@ impl Sink for ParquetSink {
 
     fn unpublished(&self) -> u64 {
         self.places.iter().map(|place| place.content.rows.records()).sum()
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        let partition = self.places.partition().to_string();
+        Some(Recipe { kind: PARQUET.to_owned(), level: self.level, partition })
+    }
+
+    fn changed_files(&mut self) -> Vec<FileState> {
+        self.ground.changed_files()
     }
 }
 

@@ -1,0 +1,42 @@
+//! Which files a sink has touched since somebody asked.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use spanlake_core::FileState;
+
+/// Files that were begun, have grown, were cut or published, in the order in which they first did.
+#[derive(Debug, Default)]
+pub(crate) struct Changes(VecDeque<FileState>);
+
+/// More are not remembered. Who asks at every flush never meets it; where nobody asks, it bounds the memory.
+const MAX_CHANGES: usize = 4096;
+
+// === impl Changes ===
+
+impl Changes {
+    /// The file is `bytes` long now.
+    pub(crate) fn put(&mut self, path: &Path, bytes: u64) {
+        // Most often it is the last one that grows.
+        let known = self.0.iter_mut().rev().find(|file| file.path.as_os_str() == path.as_os_str());
+        if let Some(known) = known {
+            known.bytes = bytes;
+            return;
+        }
+        if self.0.len() == MAX_CHANGES {
+            self.0.pop_front();
+        }
+        self.0.push_back(FileState { path: path.to_owned(), bytes });
+    }
+
+    /// The file is not there any more.
+    pub(crate) fn forget(&mut self, path: &Path) {
+        self.0.retain(|file| file.path != path);
+    }
+
+    /// All of them, seen from the lake's folder.
+    pub(crate) fn take(&mut self, lake: &Path) -> Vec<FileState> {
+        let seen_from_lake = |path: PathBuf| path.strip_prefix(lake).map(Path::to_owned).unwrap_or(path);
+        self.0.drain(..).map(|file| FileState { path: seen_from_lake(file.path), ..file }).collect()
+    }
+}

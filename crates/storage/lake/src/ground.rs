@@ -1,0 +1,56 @@
+//! What every sink of a lake stands on: a disk, a folder, and a memory of what it did there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use spanlake_core::FileState;
+use spanlake_core::disk::{Disk, real};
+
+use crate::changes::Changes;
+use crate::debts::Debts;
+use crate::layout::{LogType, Purpose, folder};
+
+/// The folder of a log type.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) lake: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) extension: &'static str,
+    pub(crate) changes: Changes,
+    debts: Debts,
+}
+
+// === impl Ground ===
+
+impl Ground {
+    pub(crate) fn new(lake: &Path, purpose: Purpose, log_type: LogType, extension: &'static str) -> Self {
+        Self {
+            disk: real(),
+            lake: lake.to_owned(),
+            folder: folder(lake, purpose, log_type),
+            extension,
+            changes: Changes::default(),
+            debts: Debts::default(),
+        }
+    }
+
+    /// Leaves a file for good, with only the first `len` bytes in it; with none it goes. If that cannot be now, it is
+    /// tried again later.
+    pub(crate) fn leave(&mut self, path: PathBuf, len: u64) {
+        match len {
+            0 => self.changes.forget(&path),
+            _ => self.changes.put(&path, len),
+        }
+        self.debts.owe(&*self.disk, path, len);
+    }
+
+    /// Tries again what failed when files were left.
+    pub(crate) fn tidy(&mut self) {
+        self.debts.pay(&*self.disk);
+    }
+
+    pub(crate) fn changed_files(&mut self) -> Vec<FileState> {
+        self.changes.take(&self.lake)
+    }
+}

@@ -7,6 +7,8 @@ mod layout;
 mod jsonl;
 mod system_log;
 mod stream;
+mod faults;
+mod changes;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "parquet")]

@@ -172,11 +172,16 @@ pub(crate) fn lines(folder: &Path) -> Vec<String> {
     text.concat().lines().map(str::to_owned).collect()
 }
 
-/// The messages of JSON lines.
+/// The messages of the JSON lines below a folder.
 pub(crate) fn messages(folder: &Path) -> Vec<String> {
-    let message = |line: &String| {
+    json_messages(&lines(folder).join("\n"))
+}
+
+/// The messages of JSON lines.
+pub(crate) fn json_messages(text: &str) -> Vec<String> {
+    let message = |line: &str| {
         let json: serde_json::Value = serde_json::from_str(line).unwrap();
         json["message"].as_str().unwrap().to_owned()
     };
-    lines(folder).iter().map(message).collect()
+    text.lines().map(message).collect()
 }

@@ -479,9 +479,12 @@ impl SegmentWriter {
         self.header = header;
     }
 
+    /// Writes a header or a whole frame, their first bytes last: the magic, or the length.
     fn put(&mut self, bytes: &[u8]) {
         if let Some(room) = self.page.room(bytes.len()) {
-            room.copy_from_slice(bytes);
+            room[4..].copy_from_slice(&bytes[4..]);
+            compiler_fence(Ordering::Release);
+            room[..4].copy_from_slice(&bytes[..4]);
             self.page.extend(bytes.len());
         }
     }

@@ -113,10 +113,10 @@ impl OpenTasks {
         let mut writer = SegmentWriter::new(&source.with_thread(""));
         let mut tasks: Vec<(&TaskKey, &OpenTask)> = self.tasks.iter().collect();
         tasks.sort_by_key(|(key, _)| *key);
-        for (_, task) in tasks {
-            if let Ok(decoded) = task.record.decode()
-                && let Some(record) = decoded.records().next()
-            {
+        // All of them first: the writer knows tasks and places by their addresses, which must not be used twice.
+        let decoded: Vec<_> = tasks.iter().filter_map(|(_, task)| Some((task.record.decode().ok()?, *task))).collect();
+        for (segment, task) in &decoded {
+            if let Some(record) = segment.nth(0) {
                 writer.copy(&task.end(record));
             }
         }

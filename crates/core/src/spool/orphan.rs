@@ -141,21 +141,26 @@ pub fn quarantine(disk: &dyn Disk, folder: &Path) -> io::Result<Option<PathBuf>>
 }
 
 impl StoredSegment {
-    /// What it holds, and whether something is behind that which is neither the end nor the rest of a write that was cut
-    /// short: damage.
+    /// What it holds, and whether damage stands behind that. A frame whose length was not written yet is no damage: it
+    /// is one whose call never returned.
     pub fn decode(&self) -> Result<(Decoded<'_>, bool), SegmentError> {
         let decoded = Decoded::read(&self.bytes)?;
         let is_damaged = match decoded.tail() {
             Tail::Whole => false,
-            Tail::Torn { at } => self.bytes.get(at..).is_some_and(|rest| rest.iter().any(|byte| *byte != 0)),
+            Tail::Torn { at } => !begins_with_zeros(self.bytes.get(at..).unwrap_or_default()),
         };
         Ok((decoded, is_damaged))
     }
 
-    /// Whether nothing was ever written into it.
+    /// Whether no record was ever written into it.
     pub fn is_blank(&self) -> bool {
-        self.bytes.iter().all(|byte| *byte == 0)
+        begins_with_zeros(&self.bytes)
     }
+}
+
+/// Whether the four bytes that are written last are not there.
+fn begins_with_zeros(bytes: &[u8]) -> bool {
+    bytes.iter().take(4).all(|byte| *byte == 0)
 }
 
 /// The segments in a folder by number.

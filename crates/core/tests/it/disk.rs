@@ -1,3 +1,5 @@
+//! The operating system's disk behind the seam.
+
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;

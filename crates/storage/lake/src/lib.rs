@@ -71,6 +71,7 @@ mod append;
 mod jsonl;
 mod text;
 mod stream;
+mod recover;
 #[cfg(feature = "parquet")]
 mod draft;
 #[cfg(feature = "parquet")]
@@ -80,6 +81,7 @@ pub use append::{DEFAULT_MAX_FILE_BYTES, DEFAULT_MAX_UNSYNCED_BYTES};
 pub use jsonl::JsonlSink;
 pub use layout::{LakeFile, LogType, Purpose};
 pub use partition::{DEFAULT_PARTITION, Partition};
+pub use recover::{Recovered, Recovery};
 pub use stream::{DEFAULT_STREAM_LEVEL, StreamSink};
 pub use text::SystemLogSink;
 

@@ -10,7 +10,8 @@ pub enum Operation {
     Create,
     Append,
     Map,
-    SyncMapping,
+    SyncFile,
+    Shorten,
     Read,
     Exists,
     List,
@@ -82,7 +83,7 @@ pub(super) struct Failure {
 impl Operation {
     /// Whether it makes something durable.
     pub fn is_sync(self) -> bool {
-        matches!(self, Operation::Sync | Operation::SyncFolder | Operation::SyncMapping)
+        matches!(self, Operation::Sync | Operation::SyncFolder | Operation::SyncFile)
     }
 }
 

@@ -42,7 +42,6 @@ mod power_cut;
 pub use fault::{Call, EIO, ENOSPC, Fault, Operation};
 pub use power_cut::{PowerCut, seed};
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
@@ -65,8 +64,6 @@ struct Book {
     faults: Faults,
     names: Names,
     nodes: Vec<Node>,
-    /// Mapped files by the path they were made under, which is all that a mapping knows of itself.
-    mapped: BTreeMap<PathBuf, NodeId>,
 }
 
 enum Node {
@@ -94,7 +91,6 @@ impl FakeDisk {
             faults: Faults::default(),
             names: Names::new(Entries::new()),
             nodes: vec![Node::Folder],
-            mapped: BTreeMap::new(),
         };
         let mut entries = Entries::new();
         book.read(ROOT, folder.as_ref(), &mut entries);
@@ -170,20 +166,33 @@ impl Disk for FakeDisk {
         let mut book = self.book();
         book.faults.call(Operation::Map, path)?;
         let mapping = real().map(path, bytes)?;
-        if let Some(node) = book.add(path, Node::Mapped(Mapped::default())) {
-            book.mapped.insert(path.to_owned(), node);
-        }
+        book.add(path, Node::Mapped(Mapped::default()));
         Ok(mapping)
     }
 
-    fn sync_mapping(&self, mapping: &Mapping) -> io::Result<()> {
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
         let mut book = self.book();
-        let called = book.faults.call(Operation::SyncMapping, mapping.path());
-        let node = book.mapped.get(mapping.path()).copied();
-        if let Some(Node::Mapped(file)) = node.and_then(|node| book.nodes.get_mut(node)) {
-            if called.is_ok() { file.sync(mapping) } else { file.fail(mapping) }
+        let called = book.faults.call(Operation::SyncFile, path);
+        let now = fs::read(path)?;
+        match book.node(path).and_then(|node| book.nodes.get_mut(node)) {
+            Some(Node::Mapped(file)) if called.is_ok() => file.sync(&now),
+            Some(Node::Mapped(file)) => file.fail(&now),
+            Some(Node::Written(file)) if called.is_ok() => file.history.sync(|_| true),
+            Some(Node::Written(file)) => file.history.fail(|_| true),
+            Some(Node::Folder) | None => {}
         }
         Ok(called?)
+    }
+
+    fn shorten(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let mut book = self.book();
+        book.faults.call(Operation::Shorten, path)?;
+        real().shorten(path, bytes)?;
+        // What a mapped file holds is looked at when somebody asks.
+        if let Some(Node::Written(file)) = book.node(path).and_then(|node| book.nodes.get_mut(node)) {
+            file.set_len(bytes as usize);
+        }
+        Ok(())
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

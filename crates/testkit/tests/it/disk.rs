@@ -187,14 +187,16 @@ fn a_page_of_a_mapping_is_as_synced_or_as_it_is() {
     let mut mapping = stand.disk.map(&stand.path("a"), 2).unwrap();
     stand.sync_names();
     assert_eq!(stand.states(), set(["a=", "a=00"]));
-    stand.disk.sync_mapping(&mapping).unwrap();
+    stand.disk.sync_file(mapping.path()).unwrap();
     assert_eq!(stand.states(), set(["a=00"]));
     mapping[0] = b'x';
     mapping[1] = b'y';
     assert_eq!(stand.states(), set(["a=00", "a=xy"]));
-    stand.disk.sync_mapping(&mapping).unwrap();
+    stand.disk.sync_file(mapping.path()).unwrap();
     mapping[1] = b'z';
-    mapping.shrink(1).unwrap();
+    let path = mapping.path().to_owned();
+    drop(mapping);
+    stand.disk.shorten(&path, 1).unwrap();
     assert_eq!(stand.states(), set(["a=x", "a=xy"]));
 }
 
@@ -203,14 +205,14 @@ fn a_page_whose_sync_failed_is_lost_unless_it_changes() {
     let stand = Stand::new();
     let mut mapping = stand.disk.map(&stand.path("a"), 1).unwrap();
     stand.sync_names();
-    stand.disk.sync_mapping(&mapping).unwrap();
+    stand.disk.sync_file(mapping.path()).unwrap();
     mapping[0] = b'x';
-    stand.disk.fail(Fault::at(1).of(Operation::SyncMapping));
-    stand.disk.sync_mapping(&mapping).unwrap_err();
-    stand.disk.sync_mapping(&mapping).unwrap();
+    stand.disk.fail(Fault::at(1).of(Operation::SyncFile));
+    stand.disk.sync_file(mapping.path()).unwrap_err();
+    stand.disk.sync_file(mapping.path()).unwrap();
     assert_eq!(stand.states(), set(["a=0", "a=x"]));
     mapping[0] = b'y';
-    stand.disk.sync_mapping(&mapping).unwrap();
+    stand.disk.sync_file(mapping.path()).unwrap();
     assert_eq!(stand.states(), set(["a=y"]));
 }
 

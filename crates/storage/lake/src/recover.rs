@@ -1,0 +1,261 @@
+//! Recovery: what processes left behind in their spools goes into the lake, exactly once.
+//!
+//! The order of the steps makes it safe to be killed anywhere, and to be tried by several processes at once:
+//!
+//! 1. The spool is taken over; its lock goes to one process only.
+//! 2. What the dead process's sinks wrote behind its ledger is taken back: those records are in the segments.
+//! 3. The segments go to sinks like those of the dead process, then an end for each task that was open.
+//! 4. The sinks are flushed, the ledger says so, and the spool is removed.
+//!
+//! Whoever is killed before step 4 leaves files that the ledger does not know, which the next recovery takes back.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use spanlake_core::disk::{self, Disk, Entry};
+use spanlake_core::segment::{Decoded, merge};
+use spanlake_core::spool::{self, Ledger, OpenTasks, Orphan, StoredSegment};
+use spanlake_core::sync::Arc;
+use spanlake_core::{Batch, Category, Error, LevelFilter, Recipe, Record, Sink, Stage};
+
+use crate::jsonl::JsonlSink;
+use crate::layout::{HIDDEN_PREFIX, JSONL, LOG, LakeFile, LogType, PARQUET, Purpose, folder};
+use crate::partition::{DEFAULT_PARTITION, Partition};
+use crate::text::SystemLogSink;
+
+/// Most records handed to a sink at once.
+const BATCH_RECORDS: usize = 512;
+
+/// Puts what dead processes left in the spools of a lake into it.
+#[derive(Debug)]
+#[must_use = "nothing is recovered until `run`"]
+pub struct Recovery {
+    lake: PathBuf,
+    spool: PathBuf,
+    disk: Arc<dyn Disk>,
+}
+
+/// What became of one spool.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// The process, as the names of its files have it.
+    pub process: String,
+    /// Records that were in the spool and are in the lake now.
+    pub records: u64,
+    /// Tasks that were open and have an end now, with outcome `interrupted`.
+    pub interrupted: u64,
+    /// Copies of segments that were damaged; what stood before the damage is in the lake.
+    pub damaged: Vec<PathBuf>,
+    /// Where the spool was put because it could not be read at all.
+    pub quarantined: Option<PathBuf>,
+    /// Why it is still where it was, or why it could not be read.
+    pub error: Option<Error>,
+}
+
+impl Recovery {
+    /// Of the lake in this folder, whose spools are in its folder `.spool`.
+    pub fn new(lake: impl AsRef<Path>) -> Self {
+        let lake = lake.as_ref().to_owned();
+        Self { spool: lake.join(spool::FOLDER), lake, disk: disk::real() }
+    }
+
+    /// The folder of the spools, when it is another one.
+    pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spool = folder.into();
+        self
+    }
+
+    /// Another disk than the operating system's, for tests.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// Recovers every spool whose process is gone; those of live processes, and those that somebody else recovers, are
+    /// left alone. One that fails holds up no other. An error says that the spools cannot even be looked for.
+    pub fn run(&self) -> Result<Vec<Recovered>, Error> {
+        let folders = spool::orphans(&*self.disk, &self.spool).map_err(|error| {
+            Error::io("Recovery", "cannot look for spools", error).with("folder", self.spool.display())
+        })?;
+        Ok(folders.iter().filter_map(|folder| self.recover(folder)).collect())
+    }
+
+    /// `None` when there is nothing to do.
+    fn recover(&self, folder: &Path) -> Option<Recovered> {
+        let process = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut recovered =
+            Recovered { process, records: 0, interrupted: 0, damaged: vec![], quarantined: None, error: None };
+        match Orphan::adopt(&*self.disk, folder) {
+            Ok(None) => return None,
+            Ok(Some(orphan)) => recovered.error = self.put_back(orphan, &mut recovered).err(),
+            Err(error) => {
+                let damaged = error.kind() == ErrorKind::InvalidData || error.kind() == ErrorKind::NotFound;
+                recovered.error =
+                    Some(Error::io("Recovery", "cannot read the spool", error).with("folder", folder.display()));
+                if damaged {
+                    recovered.quarantined = spool::quarantine(&*self.disk, folder).ok().flatten();
+                }
+            }
+        }
+        Some(recovered)
+    }
+
+    fn put_back(&self, orphan: Orphan, recovered: &mut Recovered) -> Result<(), Error> {
+        let recovery = |error| Error::io("Recovery", "cannot recover the spool", error);
+        if !orphan.ledger.is_done {
+            let recipes = self.recipes(&orphan.ledger);
+            for recipe in &recipes {
+                self.take_back(&orphan.ledger, recipe).map_err(recovery)?;
+            }
+            let mut sinks = recipes.iter().map(|recipe| self.sink(recipe)).collect::<Result<Vec<_>, _>>()?;
+            self.write(&orphan, &mut sinks, recovered)?;
+            for sink in &mut sinks {
+                sink.flush()?;
+            }
+        }
+        orphan.finish(&*self.disk).map_err(recovery)
+    }
+
+    /// How the dead process's sinks were set up; JSON lines for one that had none.
+    fn recipes(&self, ledger: &Ledger) -> Vec<Recipe> {
+        if !ledger.sinks.is_empty() {
+            return ledger.sinks.clone();
+        }
+        vec![Recipe { kind: JSONL.to_owned(), level: LevelFilter::TRACE, partition: DEFAULT_PARTITION.to_owned() }]
+    }
+
+    fn sink(&self, recipe: &Recipe) -> Result<Box<dyn Sink>, Error> {
+        let partition = Partition::new(&recipe.partition)?;
+        let disk = Arc::clone(&self.disk);
+        match recipe.kind.as_str() {
+            "jsonl" => Ok(Box::new(JsonlSink::new(&self.lake).level(recipe.level).partition(partition).disk(disk))),
+            "system_log" => {
+                Ok(Box::new(SystemLogSink::new(&self.lake).level(recipe.level).partition(partition).disk(disk)))
+            }
+            #[cfg(feature = "parquet")]
+            "parquet" => {
+                let sink = crate::ParquetSink::new(&self.lake).level(recipe.level).partition(partition).disk(disk);
+                Ok(Box::new(sink))
+            }
+            other => {
+                let error = Error::new(
+                    Stage::Factory,
+                    "Recovery",
+                    Category::Configuration,
+                    "this program cannot write to the sink",
+                );
+                Err(error.with("sink", other))
+            }
+        }
+    }
+
+    fn write(&self, orphan: &Orphan, sinks: &mut [Box<dyn Sink>], recovered: &mut Recovered) -> Result<(), Error> {
+        let mut open = OpenTasks::default();
+        open.resume(&orphan.ledger.open);
+        let decoded: Vec<Decoded<'_>> =
+            orphan.segments.iter().filter_map(|segment| self.decode(orphan, segment, recovered)).collect();
+        decoded.iter().for_each(|segment| open.read(segment));
+        let mut records = merge(&decoded);
+        loop {
+            let batch: Vec<Record<'_>> = records.by_ref().take(BATCH_RECORDS).collect();
+            if batch.is_empty() {
+                break;
+            }
+            recovered.records += write_to(sinks, &batch)?;
+        }
+        let ends = open.interrupted(&orphan.ledger.source);
+        if let Ok(ends) = ends.decode() {
+            let ends: Vec<Record<'_>> = ends.records().collect();
+            recovered.interrupted = write_to(sinks, &ends)?;
+        }
+        Ok(())
+    }
+
+    /// What a segment holds before any damage, of which a copy is kept.
+    fn decode<'a>(
+        &self,
+        orphan: &Orphan,
+        segment: &'a StoredSegment,
+        recovered: &mut Recovered,
+    ) -> Option<Decoded<'a>> {
+        let decoded = segment.decode();
+        let is_damaged = match &decoded {
+            Ok((_, is_damaged)) => *is_damaged,
+            Err(_) => !segment.is_blank(),
+        };
+        if is_damaged {
+            recovered.damaged.extend(orphan.set_aside(&*self.disk, segment).ok());
+        }
+        decoded.ok().map(|(decoded, _)| decoded)
+    }
+
+    /// Removes what a sink of the dead process wrote behind its ledger.
+    fn take_back(&self, ledger: &Ledger, recipe: &Recipe) -> io::Result<()> {
+        let (purpose, log_type, extension) = match recipe.kind.as_str() {
+            "jsonl" => (Purpose::DebugJson, LogType::Records, JSONL),
+            "system_log" => (Purpose::DebugJson, LogType::SystemLog, LOG),
+            _ => (Purpose::Analyst, LogType::Records, PARQUET),
+        };
+        let process = ledger.source.process_name();
+        for (path, entry) in self.walk(&folder(&self.lake, purpose, log_type))? {
+            let name = entry.name.to_string_lossy();
+            let visible = name.strip_prefix(HIDDEN_PREFIX).unwrap_or(&name);
+            let Some(file) =
+                LakeFile::parse(visible).filter(|file| file.process == process && file.extension == extension)
+            else {
+                continue;
+            };
+            let is_hidden = visible.len() < name.len();
+            match last_of_chain(&self.lake, ledger, &path, &file) {
+                Some((last, _)) if !is_hidden && file.number < last => {}
+                Some((last, bytes)) if !is_hidden && file.number == last => {
+                    if entry.bytes > bytes {
+                        self.disk.shorten(&path, bytes)?;
+                    }
+                }
+                _ => self.disk.remove(&path)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// All files below a folder, which need not be there.
+    fn walk(&self, folder: &Path) -> io::Result<Vec<(PathBuf, Entry)>> {
+        let mut files = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = match self.disk.list(&folder) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let path = folder.join(&entry.name);
+                if entry.is_folder {
+                    folders.push(path);
+                } else {
+                    files.push((path, entry));
+                }
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// The number and the length of the last file that the ledger knows in the folder of `path`.
+fn last_of_chain(lake: &Path, ledger: &Ledger, path: &Path, file: &LakeFile) -> Option<(u32, u64)> {
+    let folder = path.strip_prefix(lake).ok()?.parent()?;
+    ledger.files.iter().filter(|(known, _)| known.parent() == Some(folder)).find_map(|(known, bytes)| {
+        let known = LakeFile::parse(known.file_name()?.to_str()?)?;
+        (known.process == file.process && known.extension == file.extension).then_some((known.number, *bytes))
+    })
+}
+
+/// Gives every sink its part; how many records there are, losses not counted.
+fn write_to(sinks: &mut [Box<dyn Sink>], records: &[Record<'_>]) -> Result<u64, Error> {
+    for sink in sinks {
+        let level = sink.level();
+        sink.write(&Batch::new(records, level))?;
+    }
+    Ok(records.iter().filter(|record| record.loss().is_none()).count() as u64)
+}

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use spanlake_core::disk::{Access, Disk, DiskFile};
 
 use crate::file::{first_free, sync_folders};
+use crate::ground::Ground;
 use crate::layout::{HIDDEN_PREFIX, LakeFile};
 
-/// A file that no reader sees until it is published. Dropped before that, it is removed.
+/// A file that no reader sees until it is published.
 #[derive(Debug)]
 pub(crate) struct Draft {
     disk: Arc<dyn Disk>,
@@ -28,16 +29,21 @@ impl Draft {
     ///
     /// The hidden name belongs to one writer only, because creating it fails when it exists. While it does, no other
     /// sink can publish under the same number, so that the rename never replaces a file.
-    pub(crate) fn create(disk: &Arc<dyn Disk>, folder: &Path, name: &LakeFile) -> io::Result<Self> {
-        disk.create_folder(folder, Access::Shared)?;
+    pub(crate) fn create(ground: &mut Ground, folder: &Path, name: &LakeFile) -> io::Result<Self> {
+        ground.disk.create_folder(folder, Access::Shared)?;
         first_free(name, |name| {
             let visible = folder.join(name.to_string());
             let hidden = folder.join(format!("{HIDDEN_PREFIX}{name}"));
+            let disk = Arc::clone(&ground.disk);
             let file = disk.create(&hidden, Access::Shared)?;
-            let disk = Arc::clone(disk);
-            let draft = Self { disk, file, path: Some(hidden), visible, number: name.number, len: 0 };
-            // Looked for under the protection of the hidden name; dropping the draft takes that away again.
-            if draft.disk.exists(&draft.visible)? { Err(ErrorKind::AlreadyExists.into()) } else { Ok(draft) }
+            // Looked for under the protection of the hidden name.
+            let error = match disk.exists(&visible) {
+                Ok(false) => return Ok(Self { disk, file, path: Some(hidden), visible, number: name.number, len: 0 }),
+                Ok(true) => ErrorKind::AlreadyExists.into(),
+                Err(error) => error,
+            };
+            ground.leave(hidden, 0);
+            Err(error)
         })
     }
 
@@ -69,9 +75,9 @@ impl Draft {
         Ok(())
     }
 
-    /// Lets go of it; gives where the file is that should be removed.
-    pub(crate) fn give_up(mut self) -> Option<PathBuf> {
-        self.path.take()
+    /// Removes it, now or later.
+    pub(crate) fn give_up(mut self, ground: &mut Ground) {
+        self.path.take().into_iter().for_each(|path| ground.leave(path, 0));
     }
 }
 
@@ -87,6 +93,7 @@ impl Write for Draft {
     }
 }
 
+/// Where there was no chance to give it up, because something panicked.
 impl Drop for Draft {
     fn drop(&mut self) {
         if let Some(path) = &self.path {

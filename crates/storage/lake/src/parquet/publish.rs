@@ -47,14 +47,14 @@ impl Publisher {
     ) -> Result<u32, Error> {
         let path = folder.join(name.to_string());
         ground.tidy();
-        let created = Draft::create(&ground.disk, folder, name);
+        let created = Draft::create(ground, folder, name);
         let mut draft = created.map_err(|error| io_error("cannot create the file", &path, error))?;
         rows.sort();
         let written = self.write(&mut draft, rows).map_err(|error| write_error(&path, error));
         let publish =
             |()| draft.publish(&ground.lake).map_err(|error| io_error("cannot publish the file", &path, error));
         if let Err(error) = written.and_then(publish) {
-            draft.give_up().into_iter().for_each(|left| ground.leave(left, 0));
+            draft.give_up(ground);
             return Err(error);
         }
         ground.changes.put(draft.visible(), draft.len());

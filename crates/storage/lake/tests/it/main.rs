@@ -15,3 +15,5 @@ mod parquet;
 mod publish;
 #[cfg(feature = "parquet")]
 mod pump;
+#[cfg(feature = "parquet")]
+mod every_call;

@@ -185,3 +185,23 @@ pub(crate) fn json_messages(text: &str) -> Vec<String> {
     };
     text.lines().map(message).collect()
 }
+
+/// The files below a folder that engines see.
+pub(crate) fn visible(folder: &Path) -> Vec<PathBuf> {
+    let is_visible = |path: &PathBuf| !path.file_name().unwrap().to_str().unwrap().starts_with('.');
+    files(folder).into_iter().filter(is_visible).collect()
+}
+
+/// The keys of a Parquet file's records; it must be whole.
+#[cfg(feature = "parquet")]
+pub(crate) fn parquet_keys(file: &Path) -> Vec<String> {
+    use arrow_array::{Array, StringArray};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    let builder = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(file).unwrap()).unwrap();
+    let column = |batch: arrow_array::RecordBatch| {
+        let keys = batch.column_by_name("key").unwrap().as_any().downcast_ref::<StringArray>().unwrap().clone();
+        keys.iter().map(|key| key.unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    builder.build().unwrap().flat_map(|batch| column(batch.unwrap())).collect()
+}

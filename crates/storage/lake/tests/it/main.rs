@@ -17,3 +17,5 @@ mod publish;
 mod pump;
 #[cfg(feature = "parquet")]
 mod every_call;
+#[cfg(feature = "parquet")]
+mod power_cut;

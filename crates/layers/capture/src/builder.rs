@@ -7,7 +7,9 @@ use std::time::Duration;
 use spanlake_core::spool::SpoolOptions;
 use spanlake_core::{Buffer, BufferOptions, Error, LevelFilter, Policy, Processor, PumpBuilder, Sink, Source};
 
+use crate::ends::{self, End};
 use crate::guard::Guard;
+use crate::handle::Running;
 use crate::layer::CaptureLayer;
 
 /// Default of [`CaptureLayerBuilder::level`].
@@ -29,6 +31,7 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// | [`drain_every`](Self::drain_every) | [`spanlake_core::pump::DEFAULT_DRAIN_EVERY`]: 100 ms |
 /// | [`flush_every`](Self::flush_every) | [`spanlake_core::pump::DEFAULT_FLUSH_EVERY`]: 60 s |
 /// | [`shutdown_timeout`](Self::shutdown_timeout) | [`DEFAULT_SHUTDOWN_TIMEOUT`]: 5 s |
+/// | [`shutdown_at_exit`](Self::shutdown_at_exit), [`shutdown_on_fatal_panic`](Self::shutdown_on_fatal_panic), [`shutdown_on_signals`](Self::shutdown_on_signals) | not: the guard alone ends capture |
 /// | [`processor`](Self::processor), [`sink`](Self::sink) | none: records stay in memory |
 #[must_use = "nothing is captured until `build`"]
 pub struct CaptureLayerBuilder {
@@ -36,6 +39,7 @@ pub struct CaptureLayerBuilder {
     buffer: BufferOptions,
     service: String,
     shutdown_timeout: Duration,
+    ends: Vec<End>,
     pump: PumpBuilder,
     spool: Option<SpoolOptions>,
 }
@@ -47,6 +51,7 @@ impl CaptureLayerBuilder {
             buffer: BufferOptions::default(),
             service: String::new(),
             shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
+            ends: Vec::new(),
             pump: PumpBuilder::new(),
             spool: None,
         }
@@ -111,9 +116,33 @@ impl CaptureLayerBuilder {
         self
     }
 
-    /// How long dropping the guard may take.
+    /// How long dropping the guard may take, and each of the ends below.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Shuts down when the process exits as well: when `main` returns past a guard that is leaked or lives in a
+    /// `static`, and at `std::process::exit` in any thread. `abort` and `_exit` are no exits.
+    pub fn shutdown_at_exit(mut self) -> Self {
+        self.ends.push(End::Exit);
+        self
+    }
+
+    /// Shuts down at a panic that aborts the process as well: any panic of a program built with `panic = "abort"`, and
+    /// one out of a destructor that runs because of another panic. It sets a panic hook, which runs the one before it
+    /// first. A panic that unwinds is left to the guard.
+    pub fn shutdown_on_fatal_panic(mut self) -> Self {
+        self.ends.push(End::FatalPanic);
+        self
+    }
+
+    /// Shuts down at SIGTERM and SIGINT as well, on a thread of its own; then the signal has its default effect, so that
+    /// whoever started the process sees it die of that signal. Handlers that were set before run first, and a signal
+    /// that was ignored stays ignored. A program that wants to do more at a signal than to die handles it itself, and
+    /// uses [`Guard::handle`] there instead of this.
+    pub fn shutdown_on_signals(mut self) -> Self {
+        self.ends.push(End::Signal);
         self
     }
 
@@ -142,17 +171,26 @@ impl CaptureLayerBuilder {
     }
 
     /// The layer, and the guard that ends it well. Without a sink, records stay in memory for
-    /// [`CaptureLayer::drain_handle`]. Fails when the pump's thread cannot be started or the spool not be made; sinks open what they need when
-    /// the first record comes, and their failures show in the [`Report`](spanlake_core::Report).
+    /// [`CaptureLayer::drain_handle`]. Fails when a thread cannot be started, the spool not be made, or the operating
+    /// system will not tell of an end; sinks open what they need when the first record comes, and their failures show in
+    /// the [`Report`](spanlake_core::Report).
     pub fn build(self) -> Result<(CaptureLayer, Guard), Error> {
-        let Self { level, buffer, service, shutdown_timeout, pump, spool } = self;
+        let Self { level, buffer, service, shutdown_timeout, ends, pump, spool } = self;
         let source = Source::this_process(&service);
         let buffer = match spool {
             None => Buffer::new(&buffer, source),
             Some(spool) => Buffer::with_spool(&buffer, source, &spool, pump.recipes())?,
         };
-        let pump = if pump.has_no_sink() { None } else { Some(pump.spawn(buffer.clone())?) };
-        Ok((CaptureLayer::with(buffer.clone(), level), Guard::new(buffer, pump, shutdown_timeout)))
+        let layer = CaptureLayer::with(buffer.clone(), level);
+        if pump.has_no_sink() {
+            return Ok((layer, Guard::new(Running::new(buffer, None, shutdown_timeout))));
+        }
+        // First, because a pump that runs cannot be taken back.
+        ends::listen_to(&ends)?;
+        let pump = pump.spawn(buffer.clone())?;
+        let guard = Guard::new(Running::new(buffer, Some(pump), shutdown_timeout));
+        ends::look_after(guard.handle().running(), ends);
+        Ok((layer, guard))
     }
 
     pub(crate) fn build_in_memory(self) -> CaptureLayer {
@@ -165,6 +203,7 @@ impl std::fmt::Debug for CaptureLayerBuilder {
         f.debug_struct("CaptureLayerBuilder")
             .field("level", &self.level)
             .field("buffer", &self.buffer)
+            .field("ends", &self.ends)
             .finish_non_exhaustive()
     }
 }

@@ -2,71 +2,58 @@
 
 use std::time::Duration;
 
-use spanlake_core::{Buffer, Category, Error, Pump, Report, Stage};
+use spanlake_core::{Error, Report};
+
+use crate::handle::{CaptureHandle, Running};
 
 /// Ends capture when it is dropped: drains, writes, makes durable, within the shutdown timeout. Hold it in `main`.
 ///
-/// A guard that is leaked or lives in a `static` is never dropped; then call [`Guard::flush`] at the end.
+/// A guard that is leaked or lives in a `static` is never dropped, and nothing is when the process ends by `exit`, by a
+/// signal or by a panic that cannot unwind. For those ways out the builder has
+/// [`shutdown_at_exit`](crate::CaptureLayerBuilder::shutdown_at_exit),
+/// [`shutdown_on_signals`](crate::CaptureLayerBuilder::shutdown_on_signals) and
+/// [`shutdown_on_fatal_panic`](crate::CaptureLayerBuilder::shutdown_on_fatal_panic).
 #[derive(Debug)]
 #[must_use = "dropping the guard at once ends capture at once; hold it until the end of `main`"]
 pub struct Guard {
-    buffer: Buffer,
-    pump: Option<Pump>,
-    timeout: Duration,
+    handle: CaptureHandle,
+    /// An end that ran out of time is not given its time again when the guard goes.
+    ended: bool,
 }
 
 impl Guard {
-    pub(crate) fn new(buffer: Buffer, pump: Option<Pump>, timeout: Duration) -> Self {
-        Self { buffer, pump, timeout }
+    pub(crate) fn new(running: Running) -> Self {
+        Self { handle: CaptureHandle::new(running), ended: false }
+    }
+
+    /// What other parts of the program flush and end this capture with.
+    pub fn handle(&self) -> CaptureHandle {
+        self.handle.clone()
     }
 
     /// Writes everything recorded so far and makes it durable and visible, waiting at most `timeout`.
     pub fn flush(&self, timeout: Duration) -> Report {
-        self.pump.as_ref().map_or_else(|| self.report(), |pump| pump.flush(timeout))
+        self.handle.flush(timeout)
     }
 
     /// What became of the records so far; waits for nothing.
     pub fn report(&self) -> Report {
-        self.pump.as_ref().map_or_else(|| in_memory(&self.buffer), Pump::report)
+        self.handle.report()
     }
 
     /// Flushes and stops, waiting at most `timeout`. An error says that the time was not enough; what had been done by
     /// then is in its context. Losses are no error: they are in the report.
     pub fn shutdown(mut self, timeout: Duration) -> Result<Report, Error> {
-        let report = self.stop(timeout);
-        if !report.timed_out {
-            return Ok(report);
-        }
-        let error = Error::new(Stage::Dispatch, "Guard", Category::Io, "shutdown did not finish in time");
-        Err(error.with("timeout", format_args!("{timeout:?}")).with("report", &report))
-    }
-
-    fn stop(&mut self, timeout: Duration) -> Report {
-        match self.pump.take() {
-            Some(pump) => pump.shutdown(timeout),
-            None => {
-                self.buffer.close();
-                in_memory(&self.buffer)
-            }
-        }
+        self.ended = true;
+        self.handle.shutdown(timeout)
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.pump.is_some() {
-            self.stop(self.timeout);
+        let running = self.handle.running();
+        if !self.ended && running.has_sinks() {
+            running.shutdown(running.timeout);
         }
     }
-}
-
-/// The report of a buffer that no pump drains: what is in it is pending.
-fn in_memory(buffer: &Buffer) -> Report {
-    let losses = buffer.losses();
-    let recorded = buffer.recorded();
-    let lost = losses.total();
-    let mut report = Report::default();
-    (report.recorded, report.lost, report.losses) = (recorded, lost, losses);
-    report.pending = recorded.saturating_sub(lost);
-    report
 }

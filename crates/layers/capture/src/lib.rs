@@ -15,7 +15,9 @@
 //!
 //! What a full buffer drops by its [`Policy`], what is recorded after the shutdown, what is logged by the `Debug` of a
 //! value while it is being recorded, and, as the buffer is memory, what was not drained yet when the process is
-//! killed. All but the last is counted by cause and level in the [`Report`], and stated in the stream.
+//! killed or aborts. All but the last is counted by cause and level in the [`Report`], and stated in the stream. The
+//! [`Guard`] looks after a `main` that returns or unwinds; `exit`, panics that abort, SIGTERM and SIGINT are looked
+//! after when the builder is told to.
 //!
 //! # Example
 //!
@@ -39,11 +41,14 @@
 
 mod builder;
 mod drain;
-mod guard;
 mod layer;
+mod handle;
+mod guard;
+mod ends;
 
 pub use builder::{CaptureLayerBuilder, DEFAULT_LEVEL, DEFAULT_SHUTDOWN_TIMEOUT};
 pub use drain::DrainHandle;
 pub use guard::Guard;
+pub use handle::CaptureHandle;
 pub use layer::CaptureLayer;
 pub use spanlake_core::{Policy, Report};

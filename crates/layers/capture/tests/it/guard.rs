@@ -84,6 +84,54 @@ fn records_after_the_end_are_counted_and_kept_from_the_sinks() {
 }
 
 #[test]
+fn after_the_end_every_further_one_answers_at_once_with_the_final_report() {
+    let sink = Memory::default();
+    let (stack, guard) = stack(&sink);
+    under(&stack, || info!("one"));
+    let (handle, another) = (guard.handle(), guard.handle());
+    let last = handle.shutdown(NEVER).expect("in time");
+    assert_eq!((last.recorded, last.written, last.timed_out), (1, 1, false));
+    assert_eq!(another.shutdown(NEVER).expect("long done"), last);
+    assert_eq!((another.flush(NEVER), guard.flush(Duration::ZERO), guard.report()), (last.clone(), last.clone(), last));
+    let flushes = sink.change(|state| state.flushes);
+    drop(guard);
+    assert_eq!((sink.said().len(), sink.change(|state| state.flushes)), (1, flushes), "nothing is done twice");
+}
+
+#[test]
+fn a_handle_flushes_and_ends_what_its_guard_would_and_ends_nothing_by_itself() {
+    let sink = Memory::default();
+    let (stack, guard) = stack(&sink);
+    drop(guard.handle());
+    under(&stack, || info!("one"));
+    assert!(guard.handle().flush(LONG).is_complete());
+    let handle = guard.handle();
+    thread::scope(|scope| {
+        scope.spawn(|| under(&stack, || info!("two")));
+    });
+    drop(guard);
+    assert_eq!(messages(&sink.records()), ["one", "two"]);
+    assert!(handle.report().is_complete());
+}
+
+#[test]
+fn a_guard_dropped_by_a_panic_ends_capture_and_does_not_panic_itself() {
+    let (good, stuck) = (Memory::default(), Memory::default());
+    stuck.change(|state| state.blocked = true);
+    let both = || {
+        let (stack, _guard) = stack(&good);
+        let builder = CaptureLayer::builder().shutdown_timeout(Duration::from_millis(20)).sink(stuck.clone());
+        let (capture, _stuck) = builder.build().expect("a thread");
+        under(&Dispatch::new(tracing_subscriber::registry().with(capture)), || info!("stuck"));
+        under(&stack, || info!("one"));
+        panic!("as told");
+    };
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(both)).expect_err("it panics, once");
+    assert_eq!(messages(&good.records()), ["one"]);
+    stuck.change(|state| state.blocked = false);
+}
+
+#[test]
 fn shutdown_with_a_stuck_sink_is_an_error_that_says_how_far_it_came() {
     let sink = Memory::default();
     let (stack, guard) = stack(&sink);
@@ -125,6 +173,20 @@ fn flush_and_drop_work_on_a_tokio_thread() {
         drop(guard);
     });
     assert_eq!(messages(&sink.records()), ["one", "two"]);
+}
+
+#[test]
+fn a_runtime_that_is_gone_takes_nothing_with_it() {
+    let sink = Memory::default();
+    let (stack, guard) = stack(&sink);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let in_task = stack.clone();
+    let task = runtime.spawn(async move { under(&in_task, || info!("in a task")) });
+    runtime.block_on(task).expect("no panic");
+    drop(runtime);
+    under(&stack, || info!("afterwards"));
+    drop(guard);
+    assert_eq!(messages(&sink.records()), ["in a task", "afterwards"]);
 }
 
 #[test]

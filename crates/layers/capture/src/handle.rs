@@ -1,0 +1,97 @@
+//! Flushing and ending capture from anywhere in the program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spanlake_core::{Buffer, Category, Error, Pump, Report, Stage};
+
+/// Flushes or ends a capture whose [`Guard`](crate::Guard) is somewhere else; a cheap clone of
+/// [`Guard::handle`](crate::Guard::handle).
+///
+/// It ends nothing when it is dropped. After the end, whoever brought it about, everything here answers at once: with
+/// the final report, or, when that end ran out of time, with what has been done since.
+#[derive(Clone, Debug)]
+pub struct CaptureHandle {
+    running: Arc<Running>,
+}
+
+/// What a guard and its handles share.
+#[derive(Debug)]
+pub(crate) struct Running {
+    buffer: Buffer,
+    pump: Option<Pump>,
+    /// How long an end may take that names no time itself.
+    pub(crate) timeout: Duration,
+}
+
+// === impl CaptureHandle ===
+
+impl CaptureHandle {
+    pub(crate) fn new(running: Running) -> Self {
+        Self { running: Arc::new(running) }
+    }
+
+    pub(crate) fn running(&self) -> &Arc<Running> {
+        &self.running
+    }
+
+    /// Writes everything recorded so far and makes it durable and visible, waiting at most `timeout`.
+    pub fn flush(&self, timeout: Duration) -> Report {
+        self.running.pump.as_ref().map_or_else(|| self.report(), |pump| pump.flush(timeout))
+    }
+
+    /// What became of the records so far; waits for nothing.
+    pub fn report(&self) -> Report {
+        self.running.report()
+    }
+
+    /// Flushes and stops, waiting at most `timeout`. What is recorded afterwards is lost with cause `closed`. An error
+    /// says that the time was not enough; what had been done by then is in its context. Losses are no error: they are
+    /// in the report.
+    pub fn shutdown(&self, timeout: Duration) -> Result<Report, Error> {
+        let report = self.running.shutdown(timeout);
+        if !report.timed_out {
+            return Ok(report);
+        }
+        let error = Error::new(Stage::Dispatch, "Guard", Category::Io, "shutdown did not finish in time");
+        Err(error.with("timeout", format_args!("{timeout:?}")).with("report", &report))
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    pub(crate) fn new(buffer: Buffer, pump: Option<Pump>, timeout: Duration) -> Self {
+        Self { buffer, pump, timeout }
+    }
+
+    /// Whether there is anything to end: records in memory wait for whoever drains them.
+    pub(crate) fn has_sinks(&self) -> bool {
+        self.pump.is_some()
+    }
+
+    pub(crate) fn shutdown(&self, timeout: Duration) -> Report {
+        match &self.pump {
+            Some(pump) => pump.shutdown(timeout),
+            None => {
+                self.buffer.close();
+                self.report()
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        self.pump.as_ref().map_or_else(|| in_memory(&self.buffer), Pump::report)
+    }
+}
+
+/// The report of a buffer that no pump drains: what is in it is pending.
+fn in_memory(buffer: &Buffer) -> Report {
+    let losses = buffer.losses();
+    let recorded = buffer.recorded();
+    let lost = losses.total();
+    let mut report = Report::default();
+    (report.recorded, report.lost, report.losses) = (recorded, lost, losses);
+    report.pending = recorded.saturating_sub(lost);
+    report
+}

@@ -29,6 +29,7 @@ pub const DEFAULT_FILE_LEVEL: LevelFilter = LevelFilter::DEBUG;
 /// | [`files`](Self::files) | [`DEFAULT_FILE_LEVEL`]: `DEBUG` |
 /// | [`service`](Self::service) | none |
 /// | [`policy`](Self::policy) | [`Policy::DropLowest`] |
+/// | [`shutdown_on_signals`](Self::shutdown_on_signals) | not: SIGTERM and SIGINT are the program's |
 #[derive(Debug)]
 #[must_use = "nothing is set up until `init`"]
 pub struct Builder {
@@ -37,13 +38,15 @@ pub struct Builder {
     files: LevelFilter,
     service: String,
     policy: Policy,
+    signals: bool,
 }
 
 /// Sets up the embedded default: records go to JSON lines and Parquet in `./lake`, INFO and above also to stderr.
 ///
 /// It sets the global default subscriber, takes in what crates log through `log`, lets the ends of tasks say what a
 /// panic said, and continues the task that the environment names in `SPANLAKE_TASK` or `TRACEPARENT`. Hold the guard
-/// until the end of `main`.
+/// until the end of `main`; `std::process::exit` and a panic that aborts shut down as well. Signals are left to the
+/// program unless [`Builder::shutdown_on_signals`] says otherwise.
 ///
 /// Fails when the lake's folder cannot be made, when a global logger or a global subscriber was set before, or when the
 /// pump's thread cannot be started. Drop all spans before the guard: a task that is still open then has no end.
@@ -59,6 +62,7 @@ pub fn builder() -> Builder {
         files: DEFAULT_FILE_LEVEL,
         service: String::new(),
         policy: Policy::default(),
+        signals: false,
     }
 }
 
@@ -93,11 +97,21 @@ impl Builder {
         self
     }
 
+    /// Shuts down at SIGTERM and SIGINT as well, before they have their usual effect; see
+    /// [`CaptureLayerBuilder::shutdown_on_signals`](crate::CaptureLayerBuilder::shutdown_on_signals).
+    pub fn shutdown_on_signals(mut self) -> Self {
+        self.signals = true;
+        self
+    }
+
     /// Sets it up; see [`init`].
     pub fn init(self) -> Result<Guard, Error> {
-        let Self { lake, console, files, service, policy } = self;
+        let Self { lake, console, files, service, policy, signals } = self;
         let level = console.max(files);
         let capture = CaptureLayer::builder().level(level).service(service).policy(policy);
+        // Neither changes what the program does, only what is left of it. What a signal does is the program's to say.
+        let capture = capture.shutdown_at_exit().shutdown_on_fatal_panic();
+        let capture = if signals { capture.shutdown_on_signals() } else { capture };
         let capture = capture.sink(JsonlSink::new(&lake).level(files));
         #[cfg(feature = "parquet")]
         let capture = capture.sink(ParquetSink::new(&lake).level(files));

@@ -4,7 +4,7 @@ mod init;
 
 pub use init::{Builder, DEFAULT_CONSOLE_LEVEL, DEFAULT_FILE_LEVEL, DEFAULT_LAKE, builder, init};
 
-pub use spanlake_capture::{CaptureLayer, CaptureLayerBuilder, DrainHandle, Guard};
+pub use spanlake_capture::{CaptureHandle, CaptureLayer, CaptureLayerBuilder, DrainHandle, Guard};
 pub use spanlake_core as core;
 pub use spanlake_core::{
     Cause, Error, Kind, Losses, Outcome, OwnedRecord, Policy, Processor, Record, RecordKey, Report, Sink, TaskKey,

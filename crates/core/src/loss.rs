@@ -32,6 +32,8 @@ pub enum Cause {
     Sink,
     /// A frame did not match its checksum.
     Corrupt,
+    /// What may be written in an hour was used up, for records of its level.
+    Budget,
 }
 
 /// A statement of loss: how many records, of which levels, why, and when.
@@ -182,7 +184,7 @@ impl Losses {
 
 impl Cause {
     /// All causes, in the order of their codes.
-    pub const ALL: [Cause; 9] = [
+    pub const ALL: [Cause; 10] = [
         Cause::Full,
         Cause::Evicted,
         Cause::Blocked,
@@ -192,6 +194,7 @@ impl Cause {
         Cause::Forked,
         Cause::Sink,
         Cause::Corrupt,
+        Cause::Budget,
     ];
 
     /// The word in the lake.
@@ -206,6 +209,7 @@ impl Cause {
             Cause::Forked => "forked",
             Cause::Sink => "sink",
             Cause::Corrupt => "corrupt",
+            Cause::Budget => "budget",
         }
     }
 }

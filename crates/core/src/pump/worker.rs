@@ -175,23 +175,28 @@ impl Worker {
 
     fn feed(&mut self, records: &mut Vec<Record<'_>>) {
         let drained = Loss::of(Cause::Panicked, records.iter());
-        if !self.process(records) {
+        let Some(losses) = self.process(records) else {
             // These records were counted when they were offered.
             return self.buffer.lose_recorded(&drained);
-        }
+        };
+        let lost: u64 = losses.iter().map(Loss::count).sum();
+        losses.iter().for_each(|loss| self.buffer.lose_recorded(loss));
         // A processor may add records as well as drop some.
         let dropped = drained.count().saturating_sub(Loss::of(Cause::Panicked, records.iter()).count());
-        self.control.filtered.fetch_add(dropped, Ordering::Relaxed);
+        self.control.filtered.fetch_add(dropped.saturating_sub(lost), Ordering::Relaxed);
         for outlet in &mut self.outlets {
             outlet.write(records, self.backlog_bytes);
         }
-        self.control.drained.fetch_add(drained.count(), Ordering::Release);
+        self.control.drained.fetch_add(drained.count().saturating_sub(lost), Ordering::Release);
     }
 
-    /// Runs all processors; `false` when one panicked.
-    fn process(&mut self, records: &mut Vec<Record<'_>>) -> bool {
-        let work = || self.processors.iter_mut().for_each(|processor| processor.process(records));
-        catch_unwind(AssertUnwindSafe(work)).is_ok()
+    /// Runs all processors and gives what they lost; `None` when one panicked.
+    fn process(&mut self, records: &mut Vec<Record<'_>>) -> Option<Vec<Loss>> {
+        let work = || {
+            self.processors.iter_mut().for_each(|processor| processor.process(records));
+            self.processors.iter_mut().flat_map(|processor| processor.take_losses()).collect()
+        };
+        catch_unwind(AssertUnwindSafe(work)).ok()
     }
 
     /// Memory that does not match its own checksums: said, not guessed at.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use spanlake_core::pump::Report;
 use spanlake_core::{
-    Batch, Buffer, Cause, Error, Kind, Level, LevelFilter, Policy, Pump, PumpBuilder, Record, Sink, SinkState,
+    Batch, Buffer, Cause, Error, Kind, Level, LevelFilter, Loss, Policy, Pump, PumpBuilder, Record, Sink, SinkState,
 };
 
 use crate::support::{Hand, LEVELS, LONG, MOMENT_NS, Memory, buffer};
@@ -175,6 +175,36 @@ fn processor_that_panics_costs_its_batch_which_is_counted_and_stated() {
     let mut messages = sink.messages();
     messages.sort();
     assert_eq!(messages, ["2 records lost (panicked): 2 INFO", "kept"], "and stated in the stream");
+}
+
+/// Drops what is below a warning, and says that it was wanted.
+#[derive(Default)]
+struct Stingy(Vec<Loss>);
+
+impl spanlake_core::Processor for Stingy {
+    fn process(&mut self, records: &mut Vec<Record<'_>>) {
+        let dropped = records.extract_if(.., |record| record.kind != Kind::Loss && record.level > Level::WARN);
+        self.0.extend(dropped.map(|record| Loss::one(Cause::Budget, record.level, 7, record.ts_ns)));
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+#[test]
+fn what_a_processor_says_it_lost_is_lost_and_not_filtered() {
+    let sink = Memory::new("memory");
+    let (_, mut hand, pump) = start(|pump| {
+        let filter = |record: &mut Record<'_>| record.message != "TRACE";
+        pump.processor(filter).processor(Stingy::default()).sink(sink.clone())
+    });
+    LEVELS.into_iter().for_each(|level| assert!(hand.event(level, level.as_str())));
+    let report = pump.flush(LONG);
+    assert_eq!((report.recorded, report.written, report.filtered, report.lost, report.pending), (5, 2, 1, 2, 0));
+    assert_eq!((report.losses.of(Cause::Budget), report.losses.at(Cause::Budget, Level::DEBUG)), (2, 1));
+    assert_adds_up(&pump.shutdown(LONG));
+    assert_eq!(sink.messages(), ["WARN", "ERROR", "2 records lost (budget): 1 DEBUG, 1 INFO"]);
 }
 
 #[test]

@@ -42,6 +42,6 @@ pub use processor::Processor;
 pub use pump::{Pump, PumpBuilder, Report, SinkReport, SinkState};
 pub use record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task};
 pub use render::OwnedRecord;
-pub use sink::{Batch, FileState, Recipe, Sink};
+pub use sink::{Batch, Deleted, FileState, Recipe, Sink};
 pub use tracing_core::{Level, LevelFilter};
 pub use value::{Field, Fields, Value};

@@ -3,6 +3,7 @@
 use tracing_core::{Level, LevelFilter};
 
 use crate::error::Error;
+use crate::processor::Processor;
 use crate::record::{Kind, Record};
 
 /// A place that batches of records are written to. It lives on the pump's thread and may block there; a sink that is
@@ -46,6 +47,42 @@ pub trait Sink: Send {
     /// notes them down: what a dead process wrote behind its last note is taken back and written again.
     fn changed_files(&mut self) -> Vec<FileState> {
         Vec::new()
+    }
+
+    /// A step that it wants in front of all sinks, behind the processors that the program chose. Asked once, when the
+    /// pump is made.
+    fn processor(&mut self) -> Option<Box<dyn Processor>> {
+        None
+    }
+
+    /// The files that were deleted so far to make room for what it writes. Asked after each flush.
+    fn deleted(&self) -> Deleted {
+        Deleted::default()
+    }
+}
+
+/// Files that were deleted to stay within limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// How many.
+    pub files: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
+}
+
+impl Deleted {
+    /// One file of this length.
+    pub fn one(bytes: u64) -> Self {
+        Self { files: 1, bytes }
+    }
+}
+
+impl std::ops::Add for Deleted {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self { files: self.files + more.files, bytes: self.bytes + more.bytes }
     }
 }
 
@@ -100,6 +137,14 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn changed_files(&mut self) -> Vec<FileState> {
         (**self).changed_files()
+    }
+
+    fn processor(&mut self) -> Option<Box<dyn Processor>> {
+        (**self).processor()
+    }
+
+    fn deleted(&self) -> Deleted {
+        (**self).deleted()
     }
 }
 

@@ -121,7 +121,8 @@ impl PumpBuilder {
 
     /// Starts the thread. Fails when the operating system gives none.
     pub fn spawn(self, buffer: Buffer) -> Result<Pump, Error> {
-        let Self { drain_every, flush_every, backlog_bytes, processors, outlets } = self;
+        let Self { drain_every, flush_every, backlog_bytes, mut processors, mut outlets } = self;
+        processors.extend(outlets.iter_mut().flat_map(Outlet::processors));
         let control = Arc::new(Control::new(outlets.iter().map(Outlet::board).collect()));
         let mut worker = Worker {
             buffer: buffer.clone(),

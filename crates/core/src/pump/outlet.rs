@@ -9,11 +9,12 @@ use tracing_core::LevelFilter;
 use crate::clock::deadline;
 use crate::error::{Category, Error, Severity, Stage};
 use crate::loss::{Cause, Loss};
+use crate::processor::Processor;
 use crate::pump::control::Board;
 use crate::pump::report::{SinkReport, SinkState};
 use crate::record::{Kind, Record, Source};
 use crate::segment::{Segment, SegmentWriter, merge};
-use crate::sink::{Batch, FileState, Recipe, Sink};
+use crate::sink::{Batch, Deleted, FileState, Recipe, Sink};
 use crate::sync::{Arc, Mutex, lock};
 
 /// First pause after a failure; each further one doubles it.
@@ -66,6 +67,12 @@ impl Outlet {
         Arc::clone(&self.board)
     }
 
+    /// What its sinks want in front of all sinks.
+    pub(super) fn processors(&mut self) -> Vec<Box<dyn Processor>> {
+        let fallback = self.fallback.as_mut().and_then(|fallback| fallback.processor());
+        self.sink.processor().into_iter().chain(fallback).collect()
+    }
+
     /// Writes a batch, or keeps it behind what is kept already.
     pub(super) fn write(&mut self, records: &[Record<'_>], most_backlog: usize) {
         let batch = Batch::new(records, self.level);
@@ -114,6 +121,7 @@ impl Outlet {
             self.note(&error);
         }
         self.count_unpublished();
+        self.count_deleted();
     }
 
     /// Whether, right after a flush, the sink has everything it was given for good.
@@ -156,6 +164,14 @@ impl Outlet {
         board.written = (board.written + self.unpublished).saturating_sub(unpublished);
         board.pending = (board.pending + unpublished).saturating_sub(self.unpublished);
         self.unpublished = unpublished;
+    }
+
+    fn count_deleted(&mut self) {
+        let sinks = std::iter::once(&self.sink).chain(&self.fallback);
+        let count = || sinks.fold(Deleted::default(), |all, sink| all + sink.deleted());
+        if let Ok(deleted) = catch_unwind(AssertUnwindSafe(count)) {
+            lock(&self.board).deleted = deleted;
+        }
     }
 
     fn keep(&mut self, batch: &Batch<'_>, records: u64, most: usize) {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::loss::Losses;
+use crate::sink::Deleted;
 use crate::spool::SpoolReport;
 
 /// What became of everything recorded so far. `recorded = written + filtered + lost + pending`, where `written`,
@@ -46,6 +47,8 @@ pub struct SinkReport {
     pub lost: u64,
     /// Records kept for it until it works again.
     pub pending: u64,
+    /// Files that its limits deleted. What was in them had been written, and counts so.
+    pub deleted: Deleted,
     /// How often it failed.
     pub errors: u64,
     /// Its last failure, with code and causes.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use spanlake_core::pump::Report;
 use spanlake_core::{
-    Batch, Buffer, Cause, Error, Kind, Level, LevelFilter, Loss, Policy, Pump, PumpBuilder, Record, Sink, SinkState,
+    Batch, Buffer, Cause, Deleted, Error, Kind, Level, LevelFilter, Loss, Policy, Pump, PumpBuilder, Record, Sink,
+    SinkState,
 };
 
 use crate::support::{Hand, LEVELS, LONG, MOMENT_NS, Memory, buffer};
@@ -204,7 +205,61 @@ fn what_a_processor_says_it_lost_is_lost_and_not_filtered() {
     assert_eq!((report.recorded, report.written, report.filtered, report.lost, report.pending), (5, 2, 1, 2, 0));
     assert_eq!((report.losses.of(Cause::Budget), report.losses.at(Cause::Budget, Level::DEBUG)), (2, 1));
     assert_adds_up(&pump.shutdown(LONG));
-    assert_eq!(sink.messages(), ["WARN", "ERROR", "2 records lost (budget): 1 DEBUG, 1 INFO"]);
+    let (stated, kept): (Vec<_>, Vec<_>) = sink.messages().into_iter().partition(|text| text.contains("lost (budget)"));
+    assert_eq!(kept, ["WARN", "ERROR"]);
+    assert!(!stated.is_empty(), "and stated in the stream");
+}
+
+/// A sink that wants something in front of it, and deletes files.
+struct Demanding(Memory);
+
+impl Sink for Demanding {
+    fn name(&self) -> &str {
+        "demanding"
+    }
+
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        self.0.write(batch)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.0.flush()
+    }
+
+    fn processor(&mut self) -> Option<Box<dyn spanlake_core::Processor>> {
+        Some(Box::new(Stingy::default()))
+    }
+
+    fn deleted(&self) -> Deleted {
+        Deleted::one(100)
+    }
+}
+
+#[test]
+fn sink_brings_a_processor_for_all_sinks_behind_those_of_the_program() {
+    let sink = Memory::new("memory");
+    let (_, mut hand, pump) = start(|pump| {
+        let louder = |record: &mut Record<'_>| {
+            record.level = if record.message == "INFO" { Level::ERROR } else { record.level };
+            true
+        };
+        pump.sink(sink.clone()).sink_or(Memory::new("other"), Demanding(Memory::new("fallback"))).processor(louder)
+    });
+    LEVELS.into_iter().for_each(|level| assert!(hand.event(level, level.as_str())));
+    assert_eq!(pump.flush(LONG).lost, 2);
+    let kept: Vec<_> = sink.messages().into_iter().filter(|text| !text.contains("lost")).collect();
+    assert_eq!(kept, ["INFO", "WARN", "ERROR"]);
+}
+
+#[test]
+fn files_that_a_sink_or_its_fallback_deleted_are_in_the_report() {
+    let (_, _, pump) = start(|pump| {
+        let fallback = Demanding(Memory::new("fallback"));
+        pump.sink(Memory::new("memory")).sink_or(Demanding(Memory::new("demanding")), fallback)
+    });
+    let report = pump.flush(LONG);
+    assert_eq!(report.sinks.iter().map(|sink| sink.deleted.files).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(report.sinks[1].deleted, Deleted::one(100) + Deleted::one(100));
 }
 
 #[test]

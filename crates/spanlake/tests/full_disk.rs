@@ -1,0 +1,277 @@
+//! A disk that four threads fill to the last byte, and that has room again.
+//!
+//! A binary of its own: it starts itself again with a small file system in memory, which only that process sees.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use spanlake::core::SinkState;
+use spanlake::lake::{Keeper, Limits};
+use spanlake::prelude::*;
+use spanlake_query::{Filter, Format, Lake};
+
+/// Where the small disk is; set for the child only.
+const SMALL_DISK: &str = "SPANLAKE_TEST_SMALL_DISK";
+
+/// Long enough that only a defect reaches it.
+const LONG: Duration = Duration::from_secs(60);
+
+/// No call of a policy that does not wait takes that long, on whatever machine.
+const LONGEST_CALL: Duration = Duration::from_secs(5);
+
+const BUFFER_BYTES: usize = 512 << 10;
+
+const BACKLOG_BYTES: usize = 256 << 10;
+
+/// What a record takes at least, in a backlog or on a disk.
+const RECORD_BYTES: usize = 100;
+
+// === the small disk ===
+
+/// How a process gets mounts of its own: root as it is, others as root of a world of their own.
+const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+
+/// Mounts, and goes on as what follows.
+const MOUNT: &str = r#"mount -t tmpfs -o size=8m,mode=0700 small "$0" && exec "$@""#;
+
+/// Runs the test `name` of this binary on a small disk, or `work` when this is that run.
+fn on_small_disk(name: &str, work: impl FnOnce(&Path)) {
+    if let Some(disk) = std::env::var_os(SMALL_DISK) {
+        return work(Path::new(&disk));
+    }
+    let disk = tempfile::tempdir().expect("a temporary folder");
+    let Some(way) = WAYS.into_iter().find(|way| works(way, disk.path())) else {
+        return say_not_run(name);
+    };
+    let mut command = mounted(way, disk.path());
+    command.arg(std::env::current_exe().expect("this binary has a path"));
+    command.args(["--exact", name, "--nocapture"]).env(SMALL_DISK, disk.path());
+    let output = command.output().expect("a way that works");
+    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "on the small disk: {}", output.status);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the child found no test `{name}`");
+}
+
+fn works(way: &[&str], disk: &Path) -> bool {
+    let silent = mounted(way, disk).arg("true").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    silent.is_ok_and(|status| status.success())
+}
+
+fn mounted(way: &[&str], disk: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(way).args(["sh", "-c", MOUNT]).arg(disk);
+    command
+}
+
+/// Past the harness, which keeps what a passed test prints; `./test` counts the line.
+fn say_not_run(name: &str) {
+    let why = "no file system can be mounted here; be root with the right to mount, or allow user namespaces";
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {name}: {why}");
+}
+
+/// Takes every byte that is free, and keeps it until it is dropped.
+struct Ballast(PathBuf);
+
+impl Ballast {
+    fn fill(disk: &Path) -> Self {
+        let path = disk.join("ballast");
+        let mut file = File::create(&path).expect("a name is free even where no byte is");
+        for size in [64 << 10, 4 << 10, 1] {
+            while file.write(&vec![1; size]).is_ok_and(|written| written > 0) {}
+        }
+        let error = file.write(&[1]).expect_err("it was full");
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        Self(path)
+    }
+}
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).expect("it is there");
+    }
+}
+
+// === logging ===
+
+/// The lake's three sinks behind buffers that are small beside the disk.
+fn capture(lake: &Path, keeper: &Keeper) -> (CaptureLayer, Guard) {
+    let rows = ParquetSink::new(lake).max_age(Duration::from_millis(100)).keeper(keeper);
+    CaptureLayer::builder()
+        .capacity_bytes(NonZeroUsize::new(BUFFER_BYTES).expect("not zero"))
+        .backlog_bytes(NonZeroUsize::new(BACKLOG_BYTES).expect("not zero"))
+        .policy(Policy::DropLowest)
+        .drain_every(Duration::from_millis(5))
+        .sink(JsonlSink::new(lake).keeper(keeper))
+        .sink(SystemLogSink::new(lake).level(LevelFilter::WARN).keeper(keeper))
+        .sink(rows.max_buffered_bytes(NonZeroUsize::new(64 << 10).expect("not zero")))
+        .build()
+        .expect("a thread")
+}
+
+/// Logs from four threads until `is_enough`; gives how many records they made, and how long the longest call took.
+fn log_until(is_enough: impl FnOnce()) -> (u64, Duration) {
+    let stop = AtomicBool::new(false);
+    let dispatch = tracing::dispatcher::get_default(Clone::clone);
+    std::thread::scope(|scope| {
+        let threads = [(); 4].map(|()| {
+            scope.spawn(|| tracing::dispatcher::with_default(&dispatch, || log(|| stop.load(Ordering::Relaxed))))
+        });
+        is_enough();
+        stop.store(true, Ordering::Relaxed);
+        let results = threads.map(|thread| thread.join().expect("no call panics"));
+        let longest = results.iter().map(|(_, longest)| *longest).max().unwrap_or_default();
+        (results.iter().map(|(records, _)| records).sum(), longest)
+    })
+}
+
+/// Tasks of ten events each, a little apart so that the pump has its share of the machine.
+fn log(stop: impl Fn() -> bool) -> (u64, Duration) {
+    let (mut records, mut longest) = (0, Duration::ZERO);
+    while !stop() {
+        let started = Instant::now();
+        tracing::info_span!("chunk").in_scope(|| {
+            (0..8).for_each(|row| tracing::debug!(row, text = "0123456789 0123456789 0123456789", "read"));
+            tracing::info!("written");
+            tracing::warn!("done");
+        });
+        longest = longest.max(started.elapsed());
+        records += 12;
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    (records, longest)
+}
+
+/// Waits until the report is as wanted.
+fn wait_for(guard: &Guard, what: &str, is_so: impl Fn(&Report) -> bool) -> Report {
+    let started = Instant::now();
+    loop {
+        let report = guard.report();
+        if is_so(&report) {
+            return report;
+        }
+        assert!(started.elapsed() < LONG, "not {what}: {report:#?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn assert_adds_up(report: &Report) {
+    assert_eq!(report.recorded, report.written + report.filtered + report.lost + report.pending, "{report:#?}");
+    for sink in &report.sinks {
+        let all = sink.written + sink.filtered + sink.lost + sink.pending;
+        assert_eq!(report.recorded, report.losses.total() + all, "{}: {report:#?}", sink.name);
+    }
+}
+
+/// The records in the lake's files of one format, and how many others they say were lost.
+fn count(lake: &Path, format: Format) -> (u64, u64) {
+    let lake = Lake::open(lake).expect("a lake").format(format);
+    let mut timeline = lake.read(&Filter::new()).expect("a lake that can be read");
+    let (mut records, mut lost) = (0, 0);
+    for record in &mut timeline {
+        match record.kind {
+            spanlake::Kind::Loss => {
+                let fields: serde_json::Value = serde_json::from_str(&record.fields).expect("JSON");
+                lost += fields["count"].as_u64().expect("a count");
+            }
+            _ => records += 1,
+        }
+    }
+    assert!(timeline.damages().is_empty(), "{:?}", timeline.damages());
+    (records, lost)
+}
+
+// === tests ===
+
+#[test]
+fn a_full_disk_holds_nobody_up_and_is_written_to_again_when_it_has_room() {
+    on_small_disk("a_full_disk_holds_nobody_up_and_is_written_to_again_when_it_has_room", |disk| {
+        let lake = disk.join("lake");
+        let (layer, guard) = capture(&lake, &Keeper::new(&lake, Limits::new()));
+        let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+
+        let mut ballast = None;
+        let (recorded, longest) = log_until(|| {
+            wait_for(&guard, "full", |report| report.sinks[0].errors > 0 && report.sinks[2].errors > 0);
+            ballast = Some(Ballast::fill(disk));
+            wait_for(&guard, "over its bounds", |report| report.sinks[0].lost > 1_000 && report.sinks[2].lost > 0);
+        });
+        assert!(longest < LONGEST_CALL, "{longest:?}");
+        let full = guard.flush(LONG);
+        assert!(!full.timed_out && !full.is_complete(), "{full}");
+        assert_eq!(full.recorded, recorded);
+        assert_adds_up(&full);
+        for sink in &full.sinks {
+            assert!(sink.pending as usize * RECORD_BYTES < BACKLOG_BYTES + BUFFER_BYTES, "{sink:?}");
+        }
+        let error = full.sinks[0].last_error.as_deref().expect("a failure");
+        assert!(error.contains("HANDLER::JsonlSink::IO::ERROR"), "{error}");
+        assert_eq!(count(&lake, Format::Jsonl).0, full.sinks[0].written, "whole batches or nothing");
+
+        drop(ballast);
+        // Nobody asks for it: the sinks try again by themselves.
+        let resumed = wait_for(&guard, "written again", |report| report.sinks[0].pending == 0);
+        assert_eq!(resumed.lost, full.lost, "nothing more was lost");
+
+        let (more, _) = log_until(|| {
+            let enough = full.recorded + 2_000;
+            wait_for(&guard, "flowing again", |report| report.recorded > enough);
+        });
+        let report = guard.flush(LONG);
+        assert_eq!((report.recorded, report.pending, report.lost), (recorded + more, 0, full.lost), "{report:#?}");
+        assert_adds_up(&report);
+        assert!(report.sinks.iter().all(|sink| sink.state != SinkState::Retrying), "{report:#?}");
+        // What the last round lost is stated in the one after it.
+        let report = guard.shutdown(LONG).expect("in time");
+        assert_eq!(report.lost, full.lost);
+        for (sink, format) in [(&report.sinks[0], Format::Jsonl), (&report.sinks[2], Format::Parquet)] {
+            let stated = sink.lost + report.losses.total();
+            assert_eq!(count(&lake, format), (sink.written, stated), "{report:#?}");
+        }
+    });
+}
+
+/// The bytes of all files below a folder.
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { bytes_below(&entry.path()) } else { length(&entry.path()) }).sum()
+}
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+#[test]
+fn limits_make_room_where_no_byte_is_free() {
+    on_small_disk("limits_make_room_where_no_byte_is_free", |disk| {
+        let lake = disk.join("lake");
+        let mebibytes = |count| Limits::new().max_total_bytes(NonZeroU64::new(count << 20).expect("not zero"));
+        {
+            let (layer, guard) = capture(&lake, &Keeper::new(&lake, mebibytes(4)));
+            let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+            log_until(|| {
+                let started = Instant::now();
+                while bytes_below(&lake) < 3 << 20 && started.elapsed() < LONG {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
+            assert!(guard.shutdown(LONG).expect("in time").is_complete());
+        }
+        let before = bytes_below(&lake);
+        assert!(before > 2 << 20, "{before} bytes");
+
+        let _ballast = Ballast::fill(disk);
+        let (layer, guard) = capture(&lake, &Keeper::new(&lake, mebibytes(1)));
+        let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        tracing::info!("room");
+        let report = guard.shutdown(LONG).expect("in time");
+        assert!(report.is_complete(), "{report:#?}");
+        let deleted: u64 = report.sinks.iter().map(|sink| sink.deleted.bytes).sum();
+        assert!(deleted > 1 << 20 && bytes_below(&lake) <= 1 << 20, "{deleted} of {before} bytes: {report:#?}");
+        assert!(report.sinks.iter().all(|sink| sink.errors == 0), "{report:#?}");
+    });
+}

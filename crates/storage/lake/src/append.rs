@@ -4,6 +4,7 @@ use std::io;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use spanlake_core::disk::Disk;
 use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Record};
@@ -11,6 +12,7 @@ use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Record};
 use crate::chain::{Attempt, Chain};
 use crate::ground::Ground;
 use crate::layout::{LogType, Purpose};
+use crate::limits::{Keeper, LIVE_FOR, Tenant};
 use crate::partition::Partition;
 use crate::places::Places;
 
@@ -19,6 +21,9 @@ pub const DEFAULT_MAX_FILE_BYTES: NonZeroU64 = NonZeroU64::new(256 << 20).unwrap
 
 /// Default of `max_unsynced_bytes`: 32 MiB.
 pub const DEFAULT_MAX_UNSYNCED_BYTES: NonZeroUsize = NonZeroUsize::new(32 << 20).unwrap();
+
+/// How long nothing is written to a file before it is closed or touched.
+const IDLE_FOR: Duration = Duration::from_secs(LIVE_FOR.as_secs() / 2);
 
 /// Files kept open; a batch that opens more is followed by closing all but the last.
 const MAX_OPEN: usize = 64;
@@ -29,6 +34,7 @@ pub(crate) struct AppendLog {
     service: &'static str,
     max_file_bytes: u64,
     max_unsynced_bytes: usize,
+    idle_for: Duration,
     ground: Ground,
     places: Places<Chain>,
 }
@@ -41,6 +47,7 @@ impl AppendLog {
             service,
             max_file_bytes: DEFAULT_MAX_FILE_BYTES.get(),
             max_unsynced_bytes: DEFAULT_MAX_UNSYNCED_BYTES.get(),
+            idle_for: IDLE_FOR,
             ground: Ground::new(lake, Purpose::DebugJson, log_type, extension),
             places: Places::new(Partition::default()),
         }
@@ -58,6 +65,14 @@ impl AppendLog {
         self.max_unsynced_bytes = bytes.get();
     }
 
+    pub(crate) fn set_keeper(&mut self, keeper: &Keeper) {
+        self.ground.tenant = Tenant::of(keeper);
+    }
+
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.ground.tenant
+    }
+
     pub(crate) fn set_disk(&mut self, disk: Arc<dyn Disk>) {
         self.ground.disk = disk;
     }
@@ -71,15 +86,18 @@ impl AppendLog {
     ) -> Result<(), Error> {
         self.prepare()?;
         self.places.iter_mut().for_each(|place| place.content.start_batch());
+        let most = self.ground.tenant.most_file_bytes(self.max_file_bytes);
         for record in batch.records() {
             let chain = &mut self.places.of(record).content;
-            chain.put(record, self.max_file_bytes, |text| put(text, record));
+            chain.put(record, most, |text| put(text, record));
         }
+        let bytes = self.make_room();
         if let Err((path, error)) = self.append() {
             self.places.iter_mut().for_each(|place| place.take_batch_back(&mut self.ground));
             return Err(self.error("cannot append to the file", &path, error));
         }
         self.places.iter_mut().for_each(|place| place.content.keep_batch());
+        self.ground.tenant.wrote(bytes);
         // What cannot be closed now stays open; the next flush says why.
         if self.places.iter().count() > MAX_OPEN && self.flush().is_ok() {
             self.places.keep_last();
@@ -98,6 +116,15 @@ impl AppendLog {
         result.map_err(|(path, error)| self.error("cannot make the file durable", &path, error))
     }
 
+    /// Looks after what is held open: files of times gone by are closed, the others kept from looking abandoned. Gives
+    /// what went wrong with the limits.
+    pub(crate) fn tick(&mut self) -> Result<(), Error> {
+        let Self { ground, places, idle_for, .. } = self;
+        places.forget(|chain| chain.is_idle(*idle_for));
+        places.iter_mut().for_each(|place| place.touch(*idle_for, ground));
+        ground.tenant.check()
+    }
+
     /// Records that were written to a file which is not to be trusted, and to no other yet.
     pub(crate) fn unpublished(&self) -> u64 {
         self.places.iter().map(|place| place.content.owed_records()).sum()
@@ -114,12 +141,21 @@ impl AppendLog {
     /// Sees to what earlier failures left to do, and that what is kept stays within its bound. A failure leaves the
     /// batch with the pump.
     fn prepare(&mut self) -> Result<(), Error> {
-        let Self { ground, places, .. } = self;
+        let Self { ground, places, idle_for, .. } = self;
         ground.tidy();
+        places.iter_mut().for_each(|place| place.touch(*idle_for, ground));
         let restored = places.iter_mut().try_for_each(|place| place.restore(ground));
         restored.map_err(|(path, error)| self.error("cannot append to the file", &path, error))?;
         let unsynced: usize = self.places.iter().map(|place| place.content.unsynced_bytes()).sum();
         if unsynced > self.max_unsynced_bytes { self.flush() } else { Ok(()) }
+    }
+
+    /// Keeps the lake within its limits, with what is about to be written; gives how many bytes that is.
+    fn make_room(&mut self) -> u64 {
+        let sizes = self.places.iter().map(|place| place.content.batch_size());
+        let (bytes, files) = sizes.fold((0, 0), |all, size| (all.0 + size.0, all.1 + size.1));
+        self.ground.tenant.make_room(bytes, files);
+        bytes
     }
 
     fn append(&mut self) -> Attempt {

@@ -7,6 +7,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use spanlake_core::disk::DiskFile;
 use spanlake_core::{Kind, Record};
@@ -14,6 +15,7 @@ use spanlake_core::{Kind, Record};
 use crate::file::{create_log, sync_folders};
 use crate::ground::Ground;
 use crate::layout::LakeFile;
+use crate::limits::Writing;
 use crate::places::Place;
 
 /// What goes to one place.
@@ -66,6 +68,10 @@ struct LogFile {
     is_entry_synced: bool,
     /// Whether a sync has failed.
     is_sealed: bool,
+    /// When it was changed last.
+    changed: Instant,
+    /// Says, as long as it is held, that the file may not be deleted.
+    _writing: Writing,
 }
 
 /// What came of an operation on a file; of a failed one also which file it was.
@@ -107,6 +113,18 @@ impl Chain {
         self.text.drain(..durable.at);
         self.records -= durable.records;
         self.batch = BatchPart { cuts: std::mem::take(&mut self.batch.cuts), ..BatchPart::default() };
+    }
+
+    /// How many bytes the batch has here, and how many files it begins.
+    pub(crate) fn batch_size(&self) -> (u64, u64) {
+        let bytes = (self.text.len() - self.batch.start.at) as u64;
+        let is_first = self.current.is_none() && bytes > 0;
+        (bytes, self.batch.cuts.len() as u64 + u64::from(is_first))
+    }
+
+    /// Whether all of it is durable and nothing was written for so long.
+    pub(crate) fn is_idle(&self, idle_for: Duration) -> bool {
+        self.text.is_empty() && self.current.as_ref().is_none_or(|file| file.changed.elapsed() >= idle_for)
     }
 
     /// Bytes kept because they are not durable.
@@ -195,6 +213,20 @@ impl Place<Chain> {
         result
     }
 
+    /// Touches a file that nothing was written to for so long, lest another process takes it for one that nobody writes
+    /// to; leaves it where one did.
+    pub(crate) fn touch(&mut self, idle_for: Duration, ground: &mut Ground) {
+        let is_idle = |file: &LogFile| file.changed.elapsed() >= idle_for;
+        if self.content.current.as_ref().is_some_and(is_idle) {
+            self.leave_removed(ground);
+        }
+        if let Some(file) = self.content.current.as_mut().filter(|file| is_idle(file)) {
+            // Whatever comes of it: the length is as before.
+            let _ = file.file.set_len(file.len);
+            file.changed = Instant::now();
+        }
+    }
+
     fn sync(&mut self, ground: &mut Ground) -> Attempt {
         self.restore(ground)?;
         if let Some(file) = &mut self.content.current {
@@ -212,7 +244,7 @@ impl Place<Chain> {
     fn leave_removed(&mut self, ground: &mut Ground) {
         let is_gone = |file: &mut LogFile| matches!(ground.disk.exists(&file.path), Ok(false));
         if let Some(gone) = self.content.current.take_if(is_gone) {
-            ground.changes.forget(&gone.path);
+            ground.forget(&gone.path);
         }
     }
 
@@ -245,11 +277,12 @@ impl Place<Chain> {
         let folder = ground.folder.join(&self.folder);
         let chain = &mut self.content;
         let number = chain.last_number.saturating_add(1);
-        let name = LakeFile { process: self.process.clone(), number, extension: ground.extension.to_owned() };
+        let mut name = LakeFile { process: self.process.clone(), number, extension: ground.extension.to_owned() };
         let created = create_log(&*ground.disk, &folder, &name);
         let (file, path, number) = created.map_err(|error| (folder.join(name.to_string()), error))?;
-        chain.last_number = number;
-        let before = chain.current.replace(LogFile::new(file, path.clone()));
+        (chain.last_number, name.number) = (number, number);
+        let writing = ground.tenant.begin(&path, &name);
+        let before = chain.current.replace(LogFile::new(file, path.clone(), writing));
         if chain.batch.begun.is_empty() {
             chain.batch.filled = before;
         }
@@ -261,14 +294,24 @@ impl Place<Chain> {
 // === impl LogFile ===
 
 impl LogFile {
-    fn new(file: Box<dyn DiskFile>, path: PathBuf) -> Self {
-        Self { file, path, len: 0, synced_len: 0, is_entry_synced: false, is_sealed: false }
+    fn new(file: Box<dyn DiskFile>, path: PathBuf, writing: Writing) -> Self {
+        Self {
+            file,
+            path,
+            len: 0,
+            synced_len: 0,
+            is_entry_synced: false,
+            is_sealed: false,
+            changed: Instant::now(),
+            _writing: writing,
+        }
     }
 
     fn append(&mut self, text: &[u8], ground: &mut Ground) -> Attempt {
         self.file.write_all(text).map_err(|error| (self.path.clone(), error))?;
         self.len += text.len() as u64;
-        ground.changes.put(&self.path, self.len);
+        self.changed = Instant::now();
+        ground.put(&self.path, self.len);
         Ok(())
     }
 
@@ -277,7 +320,7 @@ impl LogFile {
         self.len = len;
         self.synced_len = self.synced_len.min(len);
         if !self.is_sealed && self.file.set_len(len).is_ok() {
-            ground.changes.put(&self.path, len);
+            ground.put(&self.path, len);
             return Some(self);
         }
         ground.leave(self.path, self.synced_len);

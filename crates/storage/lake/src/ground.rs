@@ -9,6 +9,7 @@ use spanlake_core::disk::{Disk, real};
 use crate::changes::Changes;
 use crate::debts::Debts;
 use crate::layout::{LogType, Purpose, folder};
+use crate::limits::Tenant;
 
 /// The folder of a log type.
 #[derive(Debug)]
@@ -17,7 +18,9 @@ pub(crate) struct Ground {
     pub(crate) lake: PathBuf,
     pub(crate) folder: PathBuf,
     pub(crate) extension: &'static str,
-    pub(crate) changes: Changes,
+    /// The limits of the lake.
+    pub(crate) tenant: Tenant,
+    changes: Changes,
     debts: Debts,
 }
 
@@ -30,17 +33,30 @@ impl Ground {
             lake: lake.to_owned(),
             folder: folder(lake, purpose, log_type),
             extension,
+            tenant: Tenant::default(),
             changes: Changes::default(),
             debts: Debts::default(),
         }
+    }
+
+    /// A file has this length now.
+    pub(crate) fn put(&mut self, path: &Path, len: u64) {
+        self.changes.put(path, len);
+        self.tenant.set_bytes(path, len);
+    }
+
+    /// A file is gone.
+    pub(crate) fn forget(&mut self, path: &Path) {
+        self.changes.forget(path);
+        self.tenant.forget(path);
     }
 
     /// Leaves a file for good, with only the first `len` bytes in it; with none it goes. If that cannot be now, it is
     /// tried again later.
     pub(crate) fn leave(&mut self, path: PathBuf, len: u64) {
         match len {
-            0 => self.changes.forget(&path),
-            _ => self.changes.put(&path, len),
+            0 => self.forget(&path),
+            _ => self.put(&path, len),
         }
         self.debts.owe(&*self.disk, path, len);
     }

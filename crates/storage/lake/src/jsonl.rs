@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use spanlake_core::disk::Disk;
 use spanlake_core::render::JsonLines;
-use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Sink};
+use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink};
 
 use crate::append::AppendLog;
 use crate::layout::{JSONL, LogType};
+use crate::limits::Keeper;
 use crate::partition::Partition;
 
 /// Appends records as JSON lines to `<lake>/debug_json/records/`. Nothing is opened before the first record comes.
@@ -20,6 +21,7 @@ use crate::partition::Partition;
 /// | [`partition`](Self::partition) | [`DEFAULT_PARTITION`](crate::DEFAULT_PARTITION) |
 /// | [`max_file_bytes`](Self::max_file_bytes) | [`DEFAULT_MAX_FILE_BYTES`](crate::DEFAULT_MAX_FILE_BYTES) |
 /// | [`max_unsynced_bytes`](Self::max_unsynced_bytes) | [`DEFAULT_MAX_UNSYNCED_BYTES`](crate::DEFAULT_MAX_UNSYNCED_BYTES) |
+/// | [`keeper`](Self::keeper) | none: the lake has no limits |
 ///
 /// ```
 /// use spanlake_core::LevelFilter;
@@ -74,6 +76,12 @@ impl JsonlSink {
         self
     }
 
+    /// Keeps the lake within the keeper's limits when this writes to it; without one there are none.
+    pub fn keeper(mut self, keeper: &Keeper) -> Self {
+        self.log.set_keeper(keeper);
+        self
+    }
+
     /// The disk it writes to: the operating system's, unless a test or a special one takes its place.
     pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.log.set_disk(disk);
@@ -98,6 +106,10 @@ impl Sink for JsonlSink {
         self.log.flush()
     }
 
+    fn tick(&mut self) -> Result<(), Error> {
+        self.log.tick()
+    }
+
     fn unpublished(&self) -> u64 {
         self.log.unpublished()
     }
@@ -108,5 +120,13 @@ impl Sink for JsonlSink {
 
     fn changed_files(&mut self) -> Vec<FileState> {
         self.log.changed_files()
+    }
+
+    fn processor(&mut self) -> Option<Box<dyn Processor>> {
+        self.log.tenant().processor()
+    }
+
+    fn deleted(&self) -> Deleted {
+        self.log.tenant().deleted()
     }
 }

@@ -60,11 +60,17 @@ impl<T: Default> Places<T> {
 
     /// Forgets places, all but the one that the next record most likely goes to.
     pub(crate) fn keep_last(&mut self) {
+        self.forget(|_| true);
+    }
+
+    /// Forgets the places that are done with, but never the one that the next record most likely goes to.
+    pub(crate) fn forget(&mut self, is_done: impl Fn(&T) -> bool) {
         if self.last < self.places.len() {
             self.places.swap(0, self.last);
-            self.places.truncate(1);
             self.last = 0;
         }
+        let mut at = 0..;
+        self.places.retain(|place| at.next() == Some(0) || !is_done(&place.content));
     }
 
     fn find(&mut self, hour: i64, ts_us: i64, source: &Source) -> usize {

@@ -1,6 +1,6 @@
 //! The book that is kept of a lake's files: how long they are, and in which order they may go.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,8 +13,10 @@ use crate::layout::{JSONL, LakeFile, PARQUET};
 pub(super) struct Book {
     files: HashMap<PathBuf, Item>,
     bytes: u64,
-    /// How many are being written, by this process or another.
-    writing: usize,
+    /// How many this process writes to.
+    written: usize,
+    /// How many other processes write to, about.
+    foreign: usize,
     /// Those that may go, the next one first. `None` when that has to be found out anew.
     order: Option<VecDeque<PathBuf>>,
 }
@@ -27,6 +29,8 @@ pub(super) struct Item {
     bytes: u64,
     /// When it was changed last; `None` where the disk does not tell.
     changed: Option<SystemTime>,
+    /// Whether a sink of this process made it.
+    is_own: bool,
     state: State,
 }
 
@@ -53,31 +57,33 @@ impl Book {
         self.files.len() as u64
     }
 
+    /// How many files are being written, by this process or another.
     pub(super) fn writing(&self) -> usize {
-        self.writing
+        self.written + self.foreign
     }
 
-    /// Takes over what a look has found. What this process writes is known better here. Of other processes, what was
+    /// Takes over what a look has found. Of its own files this process knows better; of other processes, logs that were
     /// changed within `live_for` may still be written to.
     pub(super) fn renew(&mut self, mut found: HashMap<PathBuf, Item>, now: SystemTime, live_for: Duration) {
-        mark_foreign(&mut found, now, live_for);
-        for (path, item) in self.files.drain().filter(|(_, item)| item.state == State::Written) {
+        found.values_mut().filter(|item| item.may_grow(now, live_for)).for_each(|item| item.state = State::Foreign);
+        for (path, item) in self.files.drain().filter(|(_, item)| item.is_own) {
             // What somebody removed stays away.
             if let Some(place) = found.get_mut(&path) {
-                *place = item;
+                *place = Item { state: if item.state == State::Written { item.state } else { State::Sealed }, ..item };
             }
         }
+        let in_state = |state| found.values().filter(move |item| item.state == state);
         self.bytes = found.values().map(|item| item.bytes).sum();
-        self.writing = found.values().filter(|item| item.is_being_written()).count();
-        self.files = found;
-        self.order = None;
+        self.written = in_state(State::Written).count();
+        self.foreign = in_state(State::Foreign).map(Item::chain).collect::<HashSet<_>>().len();
+        (self.files, self.order) = (found, None);
     }
 
     /// A file that a sink of this process has begun.
     pub(super) fn begin(&mut self, path: &Path, partition: PathBuf, file: LakeFile) {
         self.forget(path);
-        self.writing += 1;
-        let item = Item { partition, file, bytes: 0, changed: None, state: State::Written };
+        self.written += 1;
+        let item = Item { partition, file, bytes: 0, changed: None, is_own: true, state: State::Written };
         self.files.insert(path.to_owned(), item);
     }
 
@@ -95,7 +101,7 @@ impl Book {
             return;
         };
         (item.state, item.changed) = (State::Sealed, Some(SystemTime::now()));
-        self.writing -= 1;
+        self.written -= 1;
         match &mut self.order {
             // Nothing else comes after the JSON lines of its process and partition, but their Parquet does.
             Some(order) if item.file.extension != JSONL => order.push_back(path.to_owned()),
@@ -108,7 +114,7 @@ impl Book {
         let Some(item) = self.files.remove(path) else {
             return 0;
         };
-        self.writing -= usize::from(item.is_being_written());
+        self.written -= usize::from(item.state == State::Written);
         self.bytes -= item.bytes;
         item.bytes
     }
@@ -144,11 +150,7 @@ impl Book {
 impl Item {
     /// One that a look has found.
     pub(super) fn found(partition: PathBuf, file: LakeFile, entry: &Entry) -> Self {
-        Self { partition, file, bytes: entry.bytes, changed: entry.modified, state: State::Sealed }
-    }
-
-    fn is_being_written(&self) -> bool {
-        matches!(self.state, State::Written | State::Foreign)
+        Self { partition, file, bytes: entry.bytes, changed: entry.modified, is_own: false, state: State::Sealed }
     }
 
     /// What its process keeps in one folder.
@@ -156,26 +158,11 @@ impl Item {
         (&self.partition, &self.file.process, &self.file.extension)
     }
 
-    fn is_recent(&self, now: SystemTime, live_for: Duration) -> bool {
+    /// Whether another process may be writing to it: Parquet is whole from the start, logs grow.
+    fn may_grow(&self, now: SystemTime, live_for: Duration) -> bool {
         // A change that lies in the future is one of a clock that is ahead of this one.
-        self.changed.is_none_or(|changed| now.duration_since(changed).is_ok_and(|age| age < live_for) || changed > now)
-    }
-}
-
-/// Logs grow at their last file only, and Parquet not at all.
-fn mark_foreign(found: &mut HashMap<PathBuf, Item>, now: SystemTime, live_for: Duration) {
-    let mut last: HashMap<_, u32> = HashMap::new();
-    for item in found.values() {
-        let number = last.entry(item.chain()).or_default();
-        *number = item.file.number.max(*number);
-    }
-    let may_grow = |item: &Item| item.file.extension != PARQUET && last.get(&item.chain()) == Some(&item.file.number);
-    let foreign = found.iter().filter(|(_, item)| may_grow(item) && item.is_recent(now, live_for));
-    let foreign: Vec<PathBuf> = foreign.map(|(path, _)| path.clone()).collect();
-    for path in foreign {
-        if let Some(item) = found.get_mut(&path) {
-            item.state = State::Foreign;
-        }
+        let is_recent = |changed| now.duration_since(changed).map_or(true, |age| age < live_for);
+        self.file.extension != PARQUET && self.changed.is_none_or(is_recent)
     }
 }
 

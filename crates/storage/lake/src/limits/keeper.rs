@@ -19,7 +19,7 @@ use crate::layout::LakeFile;
 
 /// How long after its last change a log of another process is taken to be one that is being written. Sinks touch what
 /// they hold open twice as often at least.
-pub const LIVE_FOR: Duration = Duration::from_secs(600);
+pub const LIVE_FOR: Duration = Duration::from_secs(300);
 
 /// Of its time, the part that a keeper spends on looking: one in this many.
 const LOOK_SHARE: u32 = 100;
@@ -124,6 +124,16 @@ impl Keeper {
         Writing(Some((self.clone(), path.to_owned())))
     }
 
+    /// A file has this length now.
+    pub(super) fn set_bytes(&self, path: &Path, bytes: u64) {
+        lock(&self.inner.state).book.set_bytes(path, bytes);
+    }
+
+    /// A file is gone.
+    pub(super) fn forget(&self, path: &Path) {
+        lock(&self.inner.state).book.forget(path);
+    }
+
     /// So much was written, however it is laid down.
     pub(super) fn spend(&self, bytes: u64) {
         lock(&self.inner.state).hour.spend(now_s(), bytes);
@@ -192,15 +202,6 @@ impl Keeper {
 }
 
 // === impl Writing ===
-
-impl Writing {
-    /// The file has this length now.
-    pub(crate) fn set_bytes(&self, bytes: u64) {
-        if let Some((keeper, path)) = &self.0 {
-            lock(&keeper.inner.state).book.set_bytes(path, bytes);
-        }
-    }
-}
 
 impl Drop for Writing {
     fn drop(&mut self) {

@@ -42,9 +42,10 @@ pub const DEFAULT_LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Parquet, which holds the same records and is smaller. As long as any JSON lines of a process and partition are left,
 /// a reader takes those; when all are gone, it takes the Parquet. A folder that becomes empty goes too.
 ///
-/// A file that is being written stays, whatever the limits say. Of its own files a process knows. Of another process it
-/// is taken to be the last of that process in its folder, if it was changed within [`LIVE_FOR`]; sinks touch what they
-/// hold open more often than that, also when there is nothing to write.
+/// A file that is being written stays, whatever the limits say. Of its own files a process knows. A log of another
+/// process is taken to be one if it was changed within [`LIVE_FOR`]: sinks touch what they hold open more often than
+/// that, also when there is nothing to write. What a sink holds open and has not written to for some minutes, it closes
+/// when later records went elsewhere, to the partition of another day for instance.
 ///
 /// A file that somebody else deletes at the same time is no error. One that cannot be deleted is passed over until the
 /// next look; the failure shows in the [`Report`](spanlake_core::Report), and writing goes on. Deleting needs no room on
@@ -57,9 +58,9 @@ pub const DEFAULT_LOOK_EVERY: Duration = Duration::from_secs(10);
 /// process, but for
 ///
 /// - what others wrote since the last look, and a Parquet file while it is still a draft;
-/// - what may not be deleted: files that are being written, and the batch itself where it is longer than the limit. With
-///   `max_total_bytes` a log is therefore followed by the next one early enough that all files that are being written take
-///   about half of the limit at most.
+/// - what may not be deleted: files that are being written, what other processes appended to logs within [`LIVE_FOR`],
+///   and the batch itself where it is longer than the limit. With `max_total_bytes` a log is therefore followed by the
+///   next one early enough that all files that are being written take about half of the limit at most.
 ///
 /// Age is looked at when the lake is: a file may get older by `look_every`, and by as long as nothing is written.
 ///

@@ -45,6 +45,20 @@ impl Tenant {
         self.keeper.as_ref().map(|keeper| keeper.begin(path, file)).unwrap_or_default()
     }
 
+    /// A file that was begun has this length now.
+    pub(crate) fn set_bytes(&self, path: &Path, bytes: u64) {
+        if let Some(keeper) = &self.keeper {
+            keeper.set_bytes(path, bytes);
+        }
+    }
+
+    /// A file is gone, and not because of the limits.
+    pub(crate) fn forget(&self, path: &Path) {
+        if let Some(keeper) = &self.keeper {
+            keeper.forget(path);
+        }
+    }
+
     /// So much was written for good.
     pub(crate) fn wrote(&self, bytes: u64) {
         if let Some(keeper) = &self.keeper {

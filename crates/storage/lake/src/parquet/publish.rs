@@ -47,18 +47,26 @@ impl Publisher {
     ) -> Result<u32, Error> {
         let path = folder.join(name.to_string());
         ground.tidy();
+        // How long it gets is known when it is written, which needs room already.
+        ground.tenant.make_room(0, 1);
         let created = Draft::create(ground, folder, name);
         let mut draft = created.map_err(|error| io_error("cannot create the file", &path, error))?;
         rows.sort();
         let written = self.write(&mut draft, rows).map_err(|error| write_error(&path, error));
-        let publish =
-            |()| draft.publish(&ground.lake).map_err(|error| io_error("cannot publish the file", &path, error));
+        let publish = |()| {
+            ground.tenant.make_room(draft.len(), 1);
+            draft.publish(&ground.lake).map_err(|error| io_error("cannot publish the file", &path, error))
+        };
         if let Err(error) = written.and_then(publish) {
             draft.give_up(ground);
             return Err(error);
         }
-        ground.changes.put(draft.visible(), draft.len());
-        Ok(draft.number())
+        let number = draft.number();
+        // Nothing is written to it any more: it is begun and sealed at once.
+        let _sealed = ground.tenant.begin(draft.visible(), &LakeFile { number, ..name.clone() });
+        ground.put(draft.visible(), draft.len());
+        ground.tenant.wrote(draft.len());
+        Ok(number)
     }
 
     fn write(&mut self, draft: &mut Draft, rows: &Rows) -> Result<(), ParquetError> {

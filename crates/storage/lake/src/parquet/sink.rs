@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanlake_core::disk::Disk;
-use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Sink};
+use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink};
 
 use super::publish::Publisher;
 use super::rows::Rows;
 use crate::ground::Ground;
 use crate::layout::{LakeFile, LogType, PARQUET, Purpose};
+use crate::limits::{Keeper, Tenant};
 use crate::partition::Partition;
 use crate::places::{Place, Places};
 
@@ -43,6 +44,7 @@ pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 /// | [`max_file_rows`](Self::max_file_rows) | [`DEFAULT_MAX_FILE_ROWS`] |
 /// | [`max_age`](Self::max_age) | [`DEFAULT_MAX_AGE`] |
 /// | [`row_group_rows`](Self::row_group_rows) | [`DEFAULT_ROW_GROUP_ROWS`] |
+/// | [`keeper`](Self::keeper) | none: the lake has no limits |
 ///
 /// ```
 /// use std::time::Duration;
@@ -131,6 +133,12 @@ impl ParquetSink {
         self
     }
 
+    /// Keeps the lake within the keeper's limits when this publishes a file; without one there are none.
+    pub fn keeper(mut self, keeper: &Keeper) -> Self {
+        self.ground.tenant = Tenant::of(keeper);
+        self
+    }
+
     /// The disk it writes to: the operating system's, unless a test or a special one takes its place.
     pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.ground.disk = disk;
@@ -200,7 +208,8 @@ impl Sink for ParquetSink {
 
     fn tick(&mut self) -> Result<(), Error> {
         let is_due = self.since.is_some_and(|since| since.elapsed() >= self.max_age);
-        if is_due { self.publish() } else { Ok(()) }
+        let published = if is_due { self.publish() } else { Ok(()) };
+        published.and(self.ground.tenant.check())
     }
 
     fn unpublished(&self) -> u64 {
@@ -214,6 +223,14 @@ impl Sink for ParquetSink {
 
     fn changed_files(&mut self) -> Vec<FileState> {
         self.ground.changed_files()
+    }
+
+    fn processor(&mut self) -> Option<Box<dyn Processor>> {
+        self.ground.tenant.processor()
+    }
+
+    fn deleted(&self) -> Deleted {
+        self.ground.tenant.deleted()
     }
 }
 

@@ -119,6 +119,10 @@ impl Disk for FullDisk {
         self.0.read(path)
     }
 
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.0.exists(path)
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
         self.0.list(folder)
     }

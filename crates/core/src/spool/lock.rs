@@ -63,6 +63,26 @@ impl OwnerLock {
         }
     }
 
+    /// Whether the process lives whose folder this is, or somebody is taking it over. Changes nothing; but whoever tries
+    /// to take it over in the very moment finds it held.
+    pub(super) fn is_held(folder: &Path) -> io::Result<bool> {
+        let folder = folder.canonicalize()?;
+        // Kept until our handle of the file is closed: that would drop a lock which this process took meanwhile.
+        let held = lock(&HELD);
+        if held.contains(&folder) {
+            return Ok(true);
+        }
+        let file = match File::open(folder.join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(Errno::AGAIN | Errno::ACCESS) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn take(folder: &Path) -> io::Result<Option<Self>> {
         let folder = folder.canonicalize()?;
         let mut held = lock(&HELD);

@@ -19,10 +19,12 @@ mod ledger;
 mod lock;
 mod open_tasks;
 mod orphan;
+mod inspect;
 
+pub use inspect::{Inspection, Quarantined, SegmentFile, State, inspect, quarantined};
 pub use ledger::Ledger;
 pub use open_tasks::OpenTasks;
-pub use orphan::{Orphan, State, StoredSegment, inspect, orphans, quarantine};
+pub use orphan::{Orphan, StoredSegment, orphans, quarantine};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

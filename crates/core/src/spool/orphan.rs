@@ -10,7 +10,7 @@ use crate::spool::ledger::Ledger;
 use crate::spool::lock::OwnerLock;
 
 /// Folder, in a spool, of what could not be read.
-const QUARANTINE: &str = "quarantine";
+pub(super) const QUARANTINE: &str = "quarantine";
 
 /// A spool that this process has taken over from one that is gone. Nobody else gets it meanwhile.
 #[derive(Debug)]
@@ -31,17 +31,6 @@ pub struct StoredSegment {
     pub bytes: Vec<u8>,
 }
 
-/// How a spool in a folder is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Its process lives, or somebody is taking it over.
-    Live,
-    /// Its process is gone.
-    Orphaned,
-    /// It has no ledger, or one that cannot be read.
-    Damaged,
-}
-
 /// The folders of the processes that have, or had, a spool below `spool`. None when there is no such folder.
 pub fn orphans(disk: &dyn Disk, spool: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match disk.list(spool) {
@@ -57,18 +46,6 @@ pub fn orphans(disk: &dyn Disk, spool: &Path) -> io::Result<Vec<PathBuf>> {
         .collect();
     folders.sort();
     Ok(folders)
-}
-
-/// How the spool in `folder` is; nothing is changed.
-pub fn inspect(disk: &dyn Disk, folder: &Path) -> io::Result<(State, Option<Ledger>)> {
-    let ledger = Ledger::read(disk, folder);
-    let Some(_lock) = OwnerLock::adopt(folder)? else {
-        return Ok((State::Live, ledger.ok()));
-    };
-    Ok(match ledger {
-        Ok(ledger) => (State::Orphaned, Some(ledger)),
-        Err(_) => (State::Damaged, None),
-    })
 }
 
 impl Orphan {

@@ -31,6 +31,10 @@ fn own_folder(spool: &Path) -> PathBuf {
     folders[0].clone()
 }
 
+fn state(folder: &Path) -> State {
+    spool::inspect(&*disk::real(), folder).expect("readable").expect("a spool").state
+}
+
 fn segments(spool: &Path) -> Vec<PathBuf> {
     let names = fs::read_dir(own_folder(spool)).expect("the folder").map(|entry| entry.expect("an entry").path());
     let mut segments: Vec<_> =
@@ -316,9 +320,9 @@ fn an_orphan_is_adopted_by_one_and_a_live_one_by_nobody() {
     let own = own_folder(spool.path());
     let disk = disk::real();
     assert!(Orphan::adopt(&*disk, &own).expect("readable").is_none(), "it lives");
-    assert_eq!(spool::inspect(&*disk, &own).expect("readable").0, State::Live);
+    assert_eq!(state(&own), State::Live);
     drop((hand, buffer));
-    assert_eq!(spool::inspect(&*disk, &own).expect("readable").0, State::Orphaned);
+    assert_eq!(state(&own), State::Orphaned);
     let orphan = Orphan::adopt(&*disk, &own).expect("readable").expect("it is gone");
     assert!(Orphan::adopt(&*disk, &own).expect("readable").is_none(), "somebody has it");
     let (decoded, is_damaged) = orphan.segments.iter().find(|segment| !segment.is_blank()).unwrap().decode().unwrap();

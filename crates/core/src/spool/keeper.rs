@@ -11,7 +11,7 @@ use crate::clock::deadline;
 use crate::disk::Disk;
 use crate::error::{Category, Error, Stage};
 use crate::segment::page::Page;
-use crate::spool::{SEGMENT, SpoolReport};
+use crate::spool::{DRAFT, SEGMENT, SpoolReport};
 use crate::sync::{Arc, Condvar, Mutex, lock};
 
 /// Pages that wait for a thread that has filled its own.
@@ -102,7 +102,7 @@ impl Files {
     pub(super) fn replace(&self, page: &Page, bytes: &[u8]) -> Option<Page> {
         let path = page.path()?;
         let work = || {
-            let hidden = path.with_extension("new");
+            let hidden = path.with_extension(DRAFT);
             let mut mapping = self.disk.map(&hidden, bytes.len().max(1))?;
             mapping[..bytes.len()].copy_from_slice(bytes);
             if let Err(error) = self.disk.rename(&hidden, path) {

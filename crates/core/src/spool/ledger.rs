@@ -14,7 +14,7 @@ use crate::record::Source;
 use crate::segment::cursor::{Cursor, put_varint};
 use crate::segment::{Segment, checksum};
 use crate::sink::{FileState, Recipe};
-use crate::spool::LEDGER;
+use crate::spool::{DRAFT, LEDGER};
 use crate::value::put_text;
 
 /// What the sinks of a process have for good.
@@ -66,7 +66,7 @@ impl Ledger {
 
     /// Replaces the ledger of the spool in `folder`, durably.
     pub fn write(&self, disk: &dyn Disk, folder: &Path) -> io::Result<()> {
-        let (hidden, path) = (folder.join("ledger.new"), folder.join(LEDGER));
+        let (hidden, path) = (folder.join(LEDGER).with_extension(DRAFT), folder.join(LEDGER));
         if hidden.exists() {
             disk.remove(&hidden)?;
         }

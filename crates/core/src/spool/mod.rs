@@ -54,6 +54,9 @@ pub(crate) const LOCK: &str = "lock";
 /// Extension of segments.
 pub(crate) const SEGMENT: &str = "seg";
 
+/// Extension of files that are to replace others.
+pub(crate) const DRAFT: &str = "new";
+
 /// The unit in which file systems give room.
 const BLOCK: usize = 4096;
 

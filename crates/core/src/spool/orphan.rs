@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Access, Disk};
-use crate::segment::{Decoded, SegmentError, Tail};
+use crate::segment::cursor::Cursor;
+use crate::segment::{Decoded, FRAME_HEAD, SegmentError, Tail, checksum};
+use crate::spool::DRAFT;
 use crate::spool::keeper::number;
 use crate::spool::ledger::Ledger;
 use crate::spool::lock::OwnerLock;
@@ -59,7 +61,7 @@ impl Orphan {
             Ok(ledger) => ledger,
             Err(error) if error.kind() == io::ErrorKind::NotFound && numbered(disk, folder)?.is_empty() => {
                 // It died before it began, or after it was done.
-                let _ = disk.remove(&folder.join("ledger.new"));
+                remove_drafts(disk, folder);
                 lock.remove_folder(disk);
                 return Ok(None);
             }
@@ -98,6 +100,7 @@ impl Orphan {
         for (_, path) in numbered(disk, self.lock.folder())? {
             disk.remove(&path)?;
         }
+        remove_drafts(disk, self.lock.folder());
         self.lock.remove_folder(disk);
         Ok(())
     }
@@ -124,7 +127,7 @@ impl StoredSegment {
         let decoded = Decoded::read(&self.bytes)?;
         let is_damaged = match decoded.tail() {
             Tail::Whole => false,
-            Tail::Torn { at } => !begins_with_zeros(self.bytes.get(at..).unwrap_or_default()),
+            Tail::Torn { at } => self.bytes.get(at..).is_some_and(is_damage),
         };
         Ok((decoded, is_damaged))
     }
@@ -140,6 +143,39 @@ fn begins_with_zeros(bytes: &[u8]) -> bool {
     bytes.iter().take(4).all(|byte| *byte == 0)
 }
 
+/// Whether what stands behind the last whole frame of a file was once something else. A write that was cut short has no
+/// length, for that comes last, and nothing behind it; where the disk has lost a part of the file, frames follow.
+fn is_damage(rest: &[u8]) -> bool {
+    let Some((0, _)) = frame_head(rest) else {
+        return rest.iter().any(|byte| *byte != 0);
+    };
+    (0..rest.len()).any(|at| is_frame(&rest[at..]))
+}
+
+/// Whether a frame starts here that is whole.
+fn is_frame(bytes: &[u8]) -> bool {
+    let Some((len, sum)) = frame_head(bytes) else {
+        return false;
+    };
+    let payload = usize::try_from(len).ok().and_then(|len| bytes.get(FRAME_HEAD..)?.get(..len));
+    payload.is_some_and(|payload| !payload.is_empty() && checksum(payload) == sum)
+}
+
+/// Length and checksum of the frame that starts here.
+fn frame_head(bytes: &[u8]) -> Option<(u32, u32)> {
+    let mut cursor = Cursor::new(bytes);
+    Some((cursor.u32()?, cursor.u32()?))
+}
+
+/// Removes files that were to replace others when the process went away.
+fn remove_drafts(disk: &dyn Disk, folder: &Path) {
+    let names = disk.list(folder).unwrap_or_default().into_iter().map(|entry| folder.join(entry.name));
+    for draft in names.filter(|path| path.extension().is_some_and(|extension| extension == DRAFT)) {
+        // What stays is looked at again with the folder, at the next recovery.
+        let _ = disk.remove(&draft);
+    }
+}
+
 /// The segments in a folder by number.
 fn numbered(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let paths = disk.list(folder)?.into_iter().map(|entry| folder.join(entry.name));
@@ -153,4 +189,76 @@ fn aside(disk: &dyn Disk, folder: &Path) -> io::Result<PathBuf> {
     let aside = spool.join(QUARANTINE).join(folder.file_name().unwrap_or_default());
     disk.create_folder(&aside, Access::Private)?;
     Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::{Cause, Loss};
+    use crate::record::Source;
+    use crate::segment::SegmentWriter;
+
+    /// A segment of some frames on a page that has room for more, and where they end.
+    fn page() -> (StoredSegment, usize) {
+        let mut writer = SegmentWriter::new(&Source::this_process("orders"));
+        (0..5).for_each(|at| writer.loss(&Loss::one(Cause::Full, tracing_core::Level::INFO, 1, at)));
+        let mut bytes = writer.take().bytes().to_vec();
+        let end = bytes.len();
+        bytes.resize(end + 8192, 0);
+        (StoredSegment { path: PathBuf::new(), bytes }, end)
+    }
+
+    /// How many frames are read, and whether the rest is damage.
+    fn read(segment: &StoredSegment) -> (usize, bool) {
+        let (decoded, is_damaged) = segment.decode().unwrap();
+        (decoded.len(), is_damaged)
+    }
+
+    #[test]
+    fn a_write_that_was_cut_short_is_no_damage() {
+        let (mut segment, end) = page();
+        assert_eq!(read(&segment), (5, false), "room that was not used");
+        segment.bytes[end + 8..end + 900].fill(b'x');
+        assert_eq!(read(&segment), (5, false), "a payload without a length");
+        segment.bytes.truncate(end);
+        assert_eq!(read(&segment), (5, false), "no room at all");
+    }
+
+    #[test]
+    fn what_was_a_frame_once_is_damage() {
+        let (mut segment, end) = page();
+        segment.bytes[end - 1] ^= 1;
+        assert_eq!(read(&segment), (4, true), "a byte is another");
+        let (mut segment, end) = page();
+        segment.bytes.truncate(end - 1);
+        assert_eq!(read(&segment), (4, true), "the file was cut");
+        let (mut segment, end) = page();
+        let frame_len = last_frame_len(&segment, end);
+        segment.bytes[end - 2 * frame_len..end - frame_len].fill(0);
+        assert_eq!(read(&segment), (3, true), "the disk lost the frame before the last");
+    }
+
+    /// Length of the last frame; all losses here have the same.
+    fn last_frame_len(segment: &StoredSegment, end: usize) -> usize {
+        let starts = (0..end).filter(|at| is_frame(&segment.bytes[*at..end]));
+        end - starts.max().unwrap()
+    }
+
+    #[test]
+    fn files_that_were_to_replace_others_go_with_the_spool() {
+        let spool = tempfile::tempdir().unwrap();
+        let disk = crate::disk::real();
+        let folder = spool.path().join("left");
+        std::fs::create_dir(&folder).unwrap();
+        Ledger::new(&Source::default(), vec![]).write(&*disk, &folder).unwrap();
+        std::fs::write(folder.join("000000000001.new"), b"abc").unwrap();
+        let orphan = Orphan::adopt(&*disk, &folder).unwrap().unwrap();
+        orphan.finish(&*disk).unwrap();
+        assert!(!folder.exists());
+
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("ledger.new"), b"abc").unwrap();
+        assert!(Orphan::adopt(&*disk, &folder).unwrap().is_none());
+        assert!(!folder.exists());
+    }
 }

@@ -239,11 +239,12 @@ fn plays_the_child() {
             wait_for_the_end();
         }
         "forked child" => {
-            let ways: [fn(); 3] = [|| exit(CODE), panic_twice, play_the_grandchild];
+            let ways: [fn(); 4] = [|| exit(CODE), panic_twice, play_the_grandchild, play_the_deaf];
             let ends: Vec<i32> = ways.into_iter().map(fork_and_wait).collect();
             let killed_by = |status: i32| fork::WIFSIGNALED(status).then(|| fork::WTERMSIG(status));
             assert_eq!((fork::WEXITSTATUS(ends[0]), killed_by(ends[0])), (CODE, None));
             assert_eq!((killed_by(ends[1]), killed_by(ends[2])), (Some(SIGABRT), Some(SIGTERM)));
+            assert_eq!((fork::WEXITSTATUS(ends[3]), killed_by(ends[3])), (CODE, None));
             say(&to_file, "the parent is as before");
         }
         role => unreachable!("no such role: {role}"),
@@ -257,6 +258,12 @@ fn play_the_grandchild() {
     std::mem::forget(own);
     raise(SIGTERM).expect("our own process");
     wait_for_the_end();
+}
+
+/// A forked child that sets up nothing hears no signal: a stated limit, which must not grow into a parent that hears it.
+fn play_the_deaf() {
+    raise(SIGTERM).expect("our own process");
+    exit(CODE);
 }
 
 /// The status that the forked child ends with, as the system gives it; one that hangs gives none.
@@ -418,7 +425,7 @@ fn sigterm_after_the_end_still_kills() {
 }
 
 #[test]
-fn a_forked_child_ends_as_if_nothing_had_been_set_up_and_may_set_up_its_own() {
+fn a_forked_child_ends_at_once_and_may_set_up_its_own() {
     let left = run("forked child");
     assert!(left.status.success(), "{}", left.status);
     assert_eq!(left.said("lines"), ["first", "the parent is as before"]);

@@ -8,3 +8,8 @@ pub mod disk;
 mod script;
 
 pub use script::{NO_TASK, Script, TaskId, give};
+
+/// So that what a document shows to be typed compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/ends.md")]
+struct Ends;

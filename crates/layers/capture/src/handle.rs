@@ -75,8 +75,18 @@ impl Running {
             Some(pump) => pump.shutdown(timeout),
             None => {
                 self.buffer.close();
+                self.buffer.close_spool();
                 self.report()
             }
+        }
+    }
+
+    /// What is done where the process ends and no guard is dropped. With a spool nothing has to be refused from now on:
+    /// what other threads record until the very end is recovered at the next start.
+    pub(crate) fn end(&self, timeout: Duration) -> Report {
+        match &self.pump {
+            Some(pump) if self.buffer.is_spooled() => pump.flush(timeout),
+            _ => self.shutdown(timeout),
         }
     }
 

@@ -128,7 +128,7 @@ fn set_up(part: &Part) -> Guard {
     let builder = CaptureLayer::builder().drain_every(LONG).flush_every(LONG);
     let builder = builder.shutdown_at_exit().shutdown_on_fatal_panic();
     let builder = if signals { builder.shutdown_on_signals() } else { builder };
-    let builder = part.storage.choose(builder).sink(JsonlSink::new(part.lake()));
+    let builder = part.storage.choose(builder, part).sink(JsonlSink::new(part.lake()));
     let (capture, guard) = builder.build().expect("threads and hooks");
     tracing_subscriber::registry().with(capture).init();
     guard

@@ -158,8 +158,10 @@ fn noted_before(part: &Part) -> BTreeMap<String, u64> {
 fn find(lake: &Path) -> (BTreeMap<String, BTreeSet<u64>>, usize) {
     let (mut found, mut duplicated) = (BTreeMap::<String, BTreeSet<u64>>::new(), 0);
     for record in records(lake) {
-        // A statement of loss is nobody's.
-        if let Some(writer) = record["context"]["writer"].as_str() {
+        // A statement of loss is nobody's, and the end of an interrupted task was not recorded but recovered.
+        if let Some(writer) = record["context"]["writer"].as_str()
+            && record["outcome"] != "interrupted"
+        {
             duplicated += usize::from(!found.entry(writer.to_owned()).or_default().insert(number(&record)));
         }
     }

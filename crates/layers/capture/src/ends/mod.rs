@@ -80,9 +80,9 @@ fn shut_down(captures: &[Arc<Running>]) {
     let start = Instant::now();
     if captures.len() > 1 {
         // All are told before one is waited for: a sink that is stuck takes its own time and nobody else's.
-        captures.iter().for_each(|capture| drop(capture.shutdown(Duration::ZERO)));
+        captures.iter().for_each(|capture| drop(capture.end(Duration::ZERO)));
     }
-    captures.iter().for_each(|capture| drop(capture.shutdown(capture.timeout.saturating_sub(start.elapsed()))));
+    captures.iter().for_each(|capture| drop(capture.end(capture.timeout.saturating_sub(start.elapsed()))));
 }
 
 fn refused(why: &str) -> Error {

@@ -1,4 +1,4 @@
-//! The operating system's disk behind the seam.
+//! The operating system's disk does what the seam says.
 
 use std::fs;
 use std::io::{ErrorKind, Write};

@@ -35,6 +35,8 @@ pub(crate) struct Chain {
 /// A place's part of the batch that is under way.
 #[derive(Debug, Default)]
 struct BatchPart {
+    /// Whether a record came that is neither kept nor taken back.
+    is_open: bool,
     /// Where it begins in the text.
     start: Mark,
     /// Where the next file begins.
@@ -77,7 +79,7 @@ struct LogFile {
 /// What came of an operation on a file; of a failed one also which file it was.
 pub(crate) type Attempt = Result<(), (PathBuf, io::Error)>;
 
-/// Room for text that is kept after a sync; what an unusually large batch took is given back.
+/// Room for text that is kept after a flush.
 const TEXT_KEPT_BYTES: usize = 4 << 20;
 
 // === impl Chain ===
@@ -93,6 +95,7 @@ impl Chain {
     /// Renders a record with `put`. If it does not fit into the file any more, it opens the next one; a record that is
     /// longer than a whole file has one to itself.
     pub(crate) fn put(&mut self, record: &Record<'_>, most: u64, put: impl FnOnce(&mut Vec<u8>)) {
+        self.batch.is_open = true;
         let start = self.end();
         put(&mut self.text);
         self.records += u64::from(record.kind != Kind::Loss);
@@ -127,6 +130,12 @@ impl Chain {
         self.text.is_empty() && self.current.as_ref().is_none_or(|file| file.changed.elapsed() >= idle_for)
     }
 
+    /// Gives back the room that an unusual amount of text took. Not after every sync: a busy log would touch fresh pages
+    /// all the time, which costs more than to render the text.
+    pub(crate) fn shrink(&mut self) {
+        self.text.shrink_to(TEXT_KEPT_BYTES);
+    }
+
     /// Bytes kept because they are not durable.
     pub(crate) fn unsynced_bytes(&self) -> usize {
         self.text.len()
@@ -148,7 +157,6 @@ impl Chain {
     /// All of the text is durable, or not wanted.
     fn clear_text(&mut self) {
         self.text.clear();
-        self.text.shrink_to(TEXT_KEPT_BYTES);
         self.records = 0;
     }
 }
@@ -171,21 +179,21 @@ impl Place<Chain> {
     /// The batch failed somewhere: files that it began go, and the one that was current before is cut back.
     pub(crate) fn take_batch_back(&mut self, ground: &mut Ground) {
         let chain = &mut self.content;
+        if !chain.batch.is_open {
+            return;
+        }
         let batch = std::mem::take(&mut chain.batch);
         if !batch.begun.is_empty() {
             chain.current = batch.filled;
         }
         batch.begun.into_iter().for_each(|path| ground.leave(path, 0));
-        let is_part = chain.text.len() > batch.start.at;
         chain.text.truncate(batch.start.at);
         chain.records = batch.start.records;
         if batch.durable.at > 0 {
             // The file was made durable when it was full, with everything that was before the batch.
             chain.clear_text();
         }
-        if let Some(file) = chain.current.take_if(|_| is_part) {
-            chain.current = file.cut_back(batch.len_before, ground);
-        }
+        chain.current = chain.current.take().and_then(|file| file.cut_back(batch.len_before, ground));
     }
 
     /// Writes what a sealed file did not make durable into the next one.

@@ -22,15 +22,29 @@
 //!
 //! - *The process is killed*: Parquet rows that are not published yet, which the JSON lines beside them have. What was
 //!   appended to a log stays, because the operating system has it.
-//! - *The machine goes down*: what was written since the last flush. A flush syncs logs and publishes Parquet, and syncs
-//!   the folders of new files.
+//! - *The machine goes down*: what was written since the last flush, and of a log no more than some 8 MiB
+//!   ([`JsonlSink::max_unsynced_bytes`]), because a log that has more syncs by itself. A flush syncs logs and publishes
+//!   Parquet, and syncs the folders of new files up to the lake's own entry.
 //! - *A write fails*: nothing. Logs are cut back to where they were, a Parquet file that is not whole is removed, and the
-//!   pump tries the batch again. If a log cannot even be cut back, it is left as it is and the next one begun: then
-//!   records of that batch may stand in both, under the same keys. A stream cannot be cut back at all.
-//! - *Somebody removes a file that is being written*: what was in it, and what comes until the next flush.
+//!   pump tries the batch again. A stream cannot be cut back.
+//! - *A sync fails*, of a file or of the folder that its name is in: nothing. Nobody knows what is on the disk then, and a
+//!   later sync that succeeds does not say, so that the file is sealed: a log is cut back to what is known to be durable
+//!   and never written to again; the text that it was to hold is still in memory and goes to the next file within the
+//!   same flush. A Parquet file is removed, visible or not, and its rows are published under the next free number. If
+//!   that does not succeed either, both are kept, counted as pending, and come before anything newer.
+//! - *The disk stays broken until the end*: what is pending then is lost, as `SinkReport::lost` says.
+//! - *Somebody removes a file that is being written*: what was durable in it. What came since goes to the next file at
+//!   the next flush, unless the file was filled before that.
 //!
-//! A reader meets a cut line only at the end of a log whose process or machine died within a write, and never half a
-//! Parquet file. Names that start with [`layout::HIDDEN_PREFIX`] are files that were not finished; engines pass over
+//! # What can be there twice
+//!
+//! What a failure left behind is cut back or removed at once, and if that fails too, before the next write and at each
+//! flush. Until then records of a log may stand at the end of a sealed file and in the next one, and rows in two Parquet
+//! files, under the same keys and word for word the same. It stays so if the disk does not allow it to the end, or if the
+//! power goes before the cut has reached the disk. Without a failed call nothing is there twice.
+//!
+//! A reader meets a cut line only behind what was flushed of a log whose process or machine died within a write, and
+//! never half a Parquet file. Names that start with [`layout::HIDDEN_PREFIX`] are files that were not finished; engines pass over
 //! them.
 //!
 //! # Features

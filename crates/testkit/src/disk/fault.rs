@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// What a call asks of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each is the method of its name")]
+#[expect(missing_docs, reason = "each is the method of its name")]
 pub enum Operation {
     Create,
     Append,

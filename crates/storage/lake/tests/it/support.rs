@@ -187,6 +187,7 @@ pub(crate) fn json_messages(text: &str) -> Vec<String> {
 }
 
 /// The files below a folder that engines see.
+#[cfg(feature = "parquet")]
 pub(crate) fn visible(folder: &Path) -> Vec<PathBuf> {
     let is_visible = |path: &PathBuf| !path.file_name().unwrap().to_str().unwrap().starts_with('.');
     files(folder).into_iter().filter(is_visible).collect()

@@ -83,7 +83,7 @@ impl Default for Partition {
     }
 }
 
-/// The pattern it was made from.
+/// The pattern it was made from; nothing for [`Partition::none`].
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts.iter().try_for_each(|part| match part {

@@ -1,12 +1,12 @@
 //! One call that sets everything up: the embedded default.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use spanlake_capture::{CaptureLayer, Guard};
 use spanlake_core::{Category, Error, LevelFilter, Policy, Stage};
 #[cfg(feature = "parquet")]
 use spanlake_lake::ParquetSink;
-use spanlake_lake::{JsonlSink, StreamSink};
+use spanlake_lake::{JsonlSink, Recovered, Recovery, StreamSink};
 use spanlake_scope::{ScopeLayer, install_panic_hook};
 use tracing_log::{AsLog, LogTracer};
 use tracing_subscriber::prelude::*;
@@ -29,6 +29,7 @@ pub const DEFAULT_FILE_LEVEL: LevelFilter = LevelFilter::DEBUG;
 /// | [`files`](Self::files) | [`DEFAULT_FILE_LEVEL`]: `DEBUG` |
 /// | [`service`](Self::service) | none |
 /// | [`policy`](Self::policy) | [`Policy::DropLowest`] |
+/// | [`spool`](Self::spool) | none: records wait in memory |
 /// | [`shutdown_on_signals`](Self::shutdown_on_signals) | not: SIGTERM and SIGINT are the program's |
 #[derive(Debug)]
 #[must_use = "nothing is set up until `init`"]
@@ -39,13 +40,15 @@ pub struct Builder {
     service: String,
     policy: Policy,
     signals: bool,
+    spool: bool,
 }
 
 /// Sets up the embedded default: records go to JSON lines and Parquet in `./lake`, INFO and above also to stderr.
 ///
 /// It sets the global default subscriber, takes in what crates log through `log`, lets the ends of tasks say what a
 /// panic said, and continues the task that the environment names in `SPANLAKE_TASK` or `TRACEPARENT`. Hold the guard
-/// until the end of `main`; `std::process::exit` and a panic that aborts shut down as well. Signals are left to the
+/// until the end of `main`. What processes that were killed left in the lake's spool is recovered first, which takes
+/// about a second for each million records, and told by an event. `std::process::exit` and a panic that aborts shut down as well. Signals are left to the
 /// program unless [`Builder::shutdown_on_signals`] says otherwise.
 ///
 /// Fails when the lake's folder cannot be made, when a global logger or a global subscriber was set before, or when the
@@ -63,6 +66,7 @@ pub fn builder() -> Builder {
         service: String::new(),
         policy: Policy::default(),
         signals: false,
+        spool: false,
     }
 }
 
@@ -104,14 +108,22 @@ impl Builder {
         self
     }
 
+    /// Keeps records on their way to the sinks in files below `<lake>/.spool` instead of memory: whatever becomes of the
+    /// process, those whose call has returned are in the lake after the next start, or `spanlake recover`.
+    pub fn spool(mut self) -> Self {
+        self.spool = true;
+        self
+    }
+
     /// Sets it up; see [`init`].
     pub fn init(self) -> Result<Guard, Error> {
-        let Self { lake, console, files, service, policy, signals } = self;
+        let Self { lake, console, files, service, policy, signals, spool } = self;
         let level = console.max(files);
         let capture = CaptureLayer::builder().level(level).service(service).policy(policy);
         // Neither changes what the program does, only what is left of it. What a signal does is the program's to say.
         let capture = capture.shutdown_at_exit().shutdown_on_fatal_panic();
         let capture = if signals { capture.shutdown_on_signals() } else { capture };
+        let capture = if spool { capture.spool(lake.join(spanlake_core::spool::FOLDER)) } else { capture };
         let capture = capture.sink(JsonlSink::new(&lake).level(files));
         #[cfg(feature = "parquet")]
         let capture = capture.sink(ParquetSink::new(&lake).level(files));
@@ -132,8 +144,35 @@ impl Builder {
         tracing_core::dispatcher::set_global_default(subscriber.into())
             .map_err(|error| refused("a global subscriber was set before").caused_by(error))?;
         install_panic_hook();
+        recover(&lake);
         Ok(guard)
     }
+}
+
+/// Puts what dead processes left into the lake, and says so in it: an INFO event for each process, a WARN event where
+/// something could not be read.
+fn recover(lake: &Path) {
+    match Recovery::new(lake).run() {
+        Ok(recovered) => recovered.iter().for_each(tell),
+        Err(error) => tracing::warn!(error = error.chain(), "cannot look for what dead processes left"),
+    }
+}
+
+fn tell(recovered: &Recovered) {
+    let Recovered { process, records, interrupted, damaged, quarantined, error, .. } = recovered;
+    if error.is_none() && damaged.is_empty() {
+        return tracing::info!(process, records, interrupted, "recovered what a dead process left");
+    }
+    let error = error.as_ref().map(Error::chain);
+    tracing::warn!(
+        process,
+        records,
+        interrupted,
+        ?damaged,
+        ?quarantined,
+        error,
+        "could not recover all that a dead process left"
+    );
 }
 
 fn refused(why: &str) -> Error {

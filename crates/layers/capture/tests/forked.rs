@@ -2,12 +2,13 @@
 #![cfg(unix)]
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fork::Fork;
-use spanlake_capture::{CaptureLayer, Guard, Policy};
+use spanlake_capture::{CaptureLayer, CaptureLayerBuilder, Guard, Policy};
 use spanlake_core::{Batch, Cause, Error, Sink};
 use tracing::{Dispatch, dispatcher, info, info_span};
 use tracing_subscriber::layer::SubscriberExt;
@@ -81,9 +82,10 @@ fn play_the_child(dispatch: &Dispatch, guard: Guard) -> i32 {
     }
 }
 
-fn fork_while_threads_record(policy: Policy) {
+fn fork_while_threads_record(policy: Policy, spool: Option<&Path>) {
     let heard = Heard::default();
     let builder = CaptureLayer::builder().policy(policy).drain_every(Duration::from_millis(1));
+    let builder = spool.into_iter().fold(builder, CaptureLayerBuilder::spool);
     let (capture, guard) = builder.sink(heard.clone()).build().expect("a thread");
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(capture));
     let mut guard = Some(guard);
@@ -121,6 +123,17 @@ fn fork_while_threads_record(policy: Policy) {
 #[test]
 fn trap_12_fork() {
     for policy in [Policy::DropNewest, Policy::DropLowest, Policy::DropOldest, Policy::Block(PATIENCE)] {
-        fork_while_threads_record(policy);
+        fork_while_threads_record(policy, None);
     }
+}
+
+/// A child shares the parent's mapped files, and must not write into them.
+#[test]
+fn trap_12_fork_with_a_spool() {
+    let spool = tempfile::tempdir().expect("a folder");
+    for policy in [Policy::DropNewest, Policy::Block(PATIENCE)] {
+        fork_while_threads_record(policy, Some(spool.path()));
+    }
+    let left: Vec<_> = std::fs::read_dir(spool.path()).expect("the folder").collect();
+    assert!(left.is_empty(), "the parent's end was clean: {left:?}");
 }

@@ -126,7 +126,8 @@ impl Recovery {
     }
 
     fn sink(&self, recipe: &Recipe) -> Result<Box<dyn Sink>, Error> {
-        let partition = Partition::new(&recipe.partition)?;
+        let partition =
+            if recipe.partition.is_empty() { Partition::none() } else { Partition::new(&recipe.partition)? };
         let disk = Arc::clone(&self.disk);
         match recipe.kind.as_str() {
             "jsonl" => Ok(Box::new(JsonlSink::new(&self.lake).level(recipe.level).partition(partition).disk(disk))),

@@ -9,7 +9,7 @@ use crate::lake::Found;
 const KILLS: u64 = 100;
 
 /// Kills of a child that recovers, each behind a kill of one that recorded.
-const RECOVERY_KILLS: u64 = 20;
+const RECOVERY_KILLS: u64 = 10;
 
 fn kills(default: u64) -> u64 {
     std::env::var("SPANLAKE_KILLS").ok().map_or(default, |kills| kills.parse().expect("a number"))
@@ -35,7 +35,7 @@ fn whatever_returned_before_a_kill_is_in_the_lake_once() {
     for run in 0..kills(KILLS) {
         let folder = tempfile::tempdir().expect("a folder");
         let stand = Stand { folder: folder.path().to_owned() };
-        let pause = pause(run, 8_000);
+        let pause = pause(run, 4_000);
         assert!(stand.kill_after(Role::Record, pause), "it ran until it was killed");
         let recovered = stand.recovery().run().expect("the spools can be looked for");
         assert!(recovered.iter().all(|one| one.error.is_none() && one.damaged.is_empty()), "{recovered:?}");
@@ -51,7 +51,7 @@ fn a_recovery_that_is_killed_is_done_again() {
     for run in 0..kills(RECOVERY_KILLS) {
         let folder = tempfile::tempdir().expect("a folder");
         let stand = Stand { folder: folder.path().to_owned() };
-        stand.kill_after(Role::Record, Duration::from_millis(5) + pause(run, 8_000));
+        stand.kill_after(Role::Record, Duration::from_millis(2) + pause(run, 4_000));
         let mut killed = 0;
         while killed < 5 && stand.kill_after(Role::Recover, pause(run + killed, 6_000)) {
             killed += 1;
@@ -66,7 +66,7 @@ fn recoverers_that_race_put_everything_in_once() {
     for run in 0..RECOVERY_KILLS {
         let folder = tempfile::tempdir().expect("a folder");
         let stand = Stand { folder: folder.path().to_owned() };
-        stand.kill_after(Role::Record, Duration::from_millis(5) + pause(run, 8_000));
+        stand.kill_after(Role::Record, Duration::from_millis(2) + pause(run, 4_000));
         let others: Vec<_> = (0..3).map(|_| stand.start(Role::Recover)).collect();
         std::thread::scope(|scope| {
             for _ in 0..2 {

@@ -91,6 +91,8 @@ impl std::ops::Add for Deleted {
 pub struct Recipe {
     /// What kind of sink: `jsonl`, `system_log`, `parquet`.
     pub kind: String,
+    /// The lake it writes to, from the root of the file system.
+    pub lake: std::path::PathBuf,
     /// The least severe level it takes.
     pub level: LevelFilter,
     /// The pattern of the folders below the log type's.
@@ -100,7 +102,7 @@ pub struct Recipe {
 /// A file and how long it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileState {
-    /// Its path, seen from the lake's folder.
+    /// Its path from the root of the file system.
     pub path: std::path::PathBuf,
     /// Its length in bytes.
     pub bytes: u64,

@@ -24,7 +24,7 @@ pub struct Ledger {
     pub source: Source,
     /// Its sinks.
     pub sinks: Vec<Recipe>,
-    /// In each folder of the lake, the last file of the process and its length. Files of the process with a higher number,
+    /// In each folder of its lakes, the last file of the process and its length. Files of the process with a higher number,
     /// or in other folders, were begun later; files with a lower one are whole.
     pub files: BTreeMap<PathBuf, u64>,
     /// Segments whose records the sinks have, should their files still be there.
@@ -93,13 +93,13 @@ impl Ledger {
         put_varint(&mut payload, self.sinks.len() as u64);
         for sink in &self.sinks {
             put_text(&mut payload, &sink.kind);
+            put_text(&mut payload, text_of(&sink.lake)?);
             put_text(&mut payload, &sink.level.to_string());
             put_text(&mut payload, &sink.partition);
         }
         put_varint(&mut payload, self.files.len() as u64);
         for (path, bytes) in &self.files {
-            let text = path.to_str().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a path is not UTF-8"))?;
-            put_text(&mut payload, text);
+            put_text(&mut payload, text_of(path)?);
             put_varint(&mut payload, *bytes);
         }
         put_varint(&mut payload, self.released.len() as u64);
@@ -114,6 +114,10 @@ impl Ledger {
         bytes.extend_from_slice(&payload);
         Ok(bytes)
     }
+}
+
+fn text_of(path: &Path) -> io::Result<&str> {
+    path.to_str().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a path is not UTF-8"))
 }
 
 /// Takes a ledger's bytes apart; `None` for anything that [`Ledger::write`] did not write.
@@ -131,9 +135,9 @@ fn decode(bytes: &[u8]) -> Option<Ledger> {
     let source = Source { host, service, pid, started_us, ..Source::default() };
     let mut ledger = Ledger::new(&source, Vec::new());
     for _ in 0..cursor.varint()? {
-        let kind = cursor.text()?.to_owned();
+        let (kind, lake) = (cursor.text()?.to_owned(), PathBuf::from(cursor.text()?));
         let level: LevelFilter = cursor.text()?.parse().ok()?;
-        ledger.sinks.push(Recipe { kind, level, partition: cursor.text()?.to_owned() });
+        ledger.sinks.push(Recipe { kind, lake, level, partition: cursor.text()?.to_owned() });
     }
     for _ in 0..cursor.varint()? {
         let path = PathBuf::from(cursor.text()?);
@@ -159,7 +163,12 @@ mod tests {
     fn it_comes_back_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let disk = crate::disk::real();
-        let recipe = Recipe { kind: "jsonl".into(), level: LevelFilter::DEBUG, partition: "day={day}".into() };
+        let recipe = Recipe {
+            kind: "jsonl".into(),
+            lake: "/lake".into(),
+            level: LevelFilter::DEBUG,
+            partition: "day={day}".into(),
+        };
         let mut ledger = Ledger::new(&Source::this_process("orders"), vec![recipe.clone()]);
         ledger.note(file("debug_json/records/day=1/p_0001.jsonl", 7));
         ledger.released = vec![3, 900];

@@ -84,7 +84,7 @@ impl Sink for Filed {
     }
 
     fn recipe(&self) -> Option<Recipe> {
-        Some(Recipe { kind: "filed".into(), level: LevelFilter::TRACE, partition: "p".into() })
+        Some(Recipe { kind: "filed".into(), lake: "/lake".into(), level: LevelFilter::TRACE, partition: "p".into() })
     }
 
     fn changed_files(&mut self) -> Vec<FileState> {

@@ -127,7 +127,8 @@ impl AppendLog {
     }
 
     pub(crate) fn recipe(&self, kind: &str, level: LevelFilter) -> Recipe {
-        Recipe { kind: kind.to_owned(), level, partition: self.places.partition().to_string() }
+        let partition = self.places.partition().to_string();
+        Recipe { kind: kind.to_owned(), lake: self.ground.absolute_lake(), level, partition }
     }
 
     pub(crate) fn changed_files(&mut self) -> Vec<FileState> {

@@ -34,9 +34,9 @@ impl Changes {
         self.0.retain(|file| file.path != path);
     }
 
-    /// All of them, seen from the lake's folder.
-    pub(crate) fn take(&mut self, lake: &Path) -> Vec<FileState> {
-        let seen_from_lake = |path: PathBuf| path.strip_prefix(lake).map(Path::to_owned).unwrap_or(path);
-        self.0.drain(..).map(|file| FileState { path: seen_from_lake(file.path), ..file }).collect()
+    /// All of them, with paths that mean the same to other processes.
+    pub(crate) fn take(&mut self) -> Vec<FileState> {
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        self.0.drain(..).map(|file| FileState { path: absolute(file.path), ..file }).collect()
     }
 }

@@ -51,6 +51,11 @@ impl Ground {
         self.tenant.forget(path);
     }
 
+    /// The lake's folder, wherever another process looks from.
+    pub(crate) fn absolute_lake(&self) -> PathBuf {
+        std::path::absolute(&self.lake).unwrap_or_else(|_| self.lake.clone())
+    }
+
     /// Leaves a file for good, with only the first `len` bytes in it; with none it goes. If that cannot be now, it is
     /// tried again later.
     pub(crate) fn leave(&mut self, path: PathBuf, len: u64) {
@@ -67,6 +72,6 @@ impl Ground {
     }
 
     pub(crate) fn changed_files(&mut self) -> Vec<FileState> {
-        self.changes.take(&self.lake)
+        self.changes.take()
     }
 }

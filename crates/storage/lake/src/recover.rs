@@ -122,21 +122,25 @@ impl Recovery {
         if !ledger.sinks.is_empty() {
             return ledger.sinks.clone();
         }
-        vec![Recipe { kind: JSONL.to_owned(), level: LevelFilter::TRACE, partition: DEFAULT_PARTITION.to_owned() }]
+        let (kind, lake, partition) = (JSONL.to_owned(), self.lake.clone(), DEFAULT_PARTITION.to_owned());
+        vec![Recipe { kind, lake, level: LevelFilter::TRACE, partition }]
+    }
+
+    /// Where the dead process's sink wrote to. A lake that is not there any more has most likely been moved here.
+    fn lake_of<'a>(&'a self, recipe: &'a Recipe) -> &'a Path {
+        if self.disk.exists(&recipe.lake).unwrap_or(false) { &recipe.lake } else { &self.lake }
     }
 
     fn sink(&self, recipe: &Recipe) -> Result<Box<dyn Sink>, Error> {
         let partition =
             if recipe.partition.is_empty() { Partition::none() } else { Partition::new(&recipe.partition)? };
-        let disk = Arc::clone(&self.disk);
+        let (disk, lake) = (Arc::clone(&self.disk), self.lake_of(recipe));
         match recipe.kind.as_str() {
-            "jsonl" => Ok(Box::new(JsonlSink::new(&self.lake).level(recipe.level).partition(partition).disk(disk))),
-            "system_log" => {
-                Ok(Box::new(SystemLogSink::new(&self.lake).level(recipe.level).partition(partition).disk(disk)))
-            }
+            "jsonl" => Ok(Box::new(JsonlSink::new(lake).level(recipe.level).partition(partition).disk(disk))),
+            "system_log" => Ok(Box::new(SystemLogSink::new(lake).level(recipe.level).partition(partition).disk(disk))),
             #[cfg(feature = "parquet")]
             "parquet" => {
-                let sink = crate::ParquetSink::new(&self.lake).level(recipe.level).partition(partition).disk(disk);
+                let sink = crate::ParquetSink::new(lake).level(recipe.level).partition(partition).disk(disk);
                 Ok(Box::new(sink))
             }
             other => {
@@ -198,8 +202,8 @@ impl Recovery {
             "system_log" => (Purpose::DebugJson, LogType::SystemLog, LOG),
             _ => (Purpose::Analyst, LogType::Records, PARQUET),
         };
-        let process = ledger.source.process_name();
-        for (path, entry) in self.walk(&folder(&self.lake, purpose, log_type))? {
+        let (process, lake) = (ledger.source.process_name(), self.lake_of(recipe));
+        for (path, entry) in self.walk(&folder(lake, purpose, log_type))? {
             let name = entry.name.to_string_lossy();
             let visible = name.strip_prefix(HIDDEN_PREFIX).unwrap_or(&name);
             let Some(file) =
@@ -208,7 +212,8 @@ impl Recovery {
                 continue;
             };
             let is_hidden = visible.len() < name.len();
-            match last_of_chain(&self.lake, ledger, &path, &file) {
+            let place = path.strip_prefix(lake).map_or_else(|_| path.clone(), |inside| recipe.lake.join(inside));
+            match last_of_chain(ledger, &place, &file) {
                 Some((last, _)) if !is_hidden && file.number < last => {}
                 Some((last, bytes)) if !is_hidden && file.number == last => {
                     if entry.bytes > bytes {
@@ -243,10 +248,9 @@ impl Recovery {
     }
 }
 
-/// The number and the length of the last file that the ledger knows in the folder of `path`.
-fn last_of_chain(lake: &Path, ledger: &Ledger, path: &Path, file: &LakeFile) -> Option<(u32, u64)> {
-    let folder = path.strip_prefix(lake).ok()?.parent()?;
-    ledger.files.iter().filter(|(known, _)| known.parent() == Some(folder)).find_map(|(known, bytes)| {
+/// The number and the length of the last file that the ledger knows beside `path`.
+fn last_of_chain(ledger: &Ledger, path: &Path, file: &LakeFile) -> Option<(u32, u64)> {
+    ledger.files.iter().filter(|(known, _)| known.parent() == path.parent()).find_map(|(known, bytes)| {
         let known = LakeFile::parse(known.file_name()?.to_str()?)?;
         (known.process == file.process && known.extension == file.extension).then_some((known.number, *bytes))
     })

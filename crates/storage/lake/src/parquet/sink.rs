@@ -218,7 +218,7 @@ impl Sink for ParquetSink {
 
     fn recipe(&self) -> Option<Recipe> {
         let partition = self.places.partition().to_string();
-        Some(Recipe { kind: PARQUET.to_owned(), level: self.level, partition })
+        Some(Recipe { kind: PARQUET.to_owned(), lake: self.ground.absolute_lake(), level: self.level, partition })
     }
 
     fn changed_files(&mut self) -> Vec<FileState> {

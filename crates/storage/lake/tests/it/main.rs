@@ -9,6 +9,7 @@ mod system_log;
 mod stream;
 mod faults;
 mod changes;
+mod recover;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "parquet")]

@@ -1,0 +1,194 @@
+//! Recovery: what a dead process left in its spool, put where its sinks would have.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use spanlake_core::buffer::{Admission, Offer};
+use spanlake_core::segment::{Message, RecordHead};
+use spanlake_core::spool::SpoolOptions;
+use spanlake_core::{Buffer, BufferOptions, Level, LevelFilter, Recipe, Source};
+use spanlake_lake::{DEFAULT_PARTITION, Recovered, Recovery};
+use tempfile::TempDir;
+
+use crate::support::files;
+
+/// A lake, a spool, and a process that died.
+struct Stand {
+    _folder: TempDir,
+    lake: PathBuf,
+    spool: PathBuf,
+    source: Source,
+}
+
+impl Stand {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (lake, spool) = (folder.path().join("lake"), folder.path().join("spool"));
+        fs::create_dir_all(&lake).unwrap();
+        Self { _folder: folder, lake, spool, source: Source::this_process("orders") }
+    }
+
+    fn recipe(&self, kind: &str) -> Recipe {
+        let partition = DEFAULT_PARTITION.to_owned();
+        Recipe { kind: kind.to_owned(), lake: self.lake.clone(), level: LevelFilter::TRACE, partition }
+    }
+
+    /// A process that records these texts and is gone; gives its folder in the spool.
+    fn die(&self, recipes: Vec<Recipe>, texts: &[&str]) -> PathBuf {
+        let buffer = Buffer::with_spool(
+            &BufferOptions::default(),
+            self.source.clone(),
+            &SpoolOptions::new(&self.spool),
+            recipes,
+        );
+        let buffer = buffer.unwrap();
+        record(&buffer, texts);
+        self.spool.join(self.source.process_name())
+    }
+
+    fn recover(&self) -> Vec<Recovered> {
+        Recovery::new(&self.lake).spool(&self.spool).run().unwrap()
+    }
+
+    /// Where the process's JSON lines are.
+    fn path(&self, number: u32) -> PathBuf {
+        let folder = self.lake.join("debug_json/records/run_date=2026-11-20");
+        fs::create_dir_all(&folder).unwrap();
+        folder.join(format!("{}_{number:04}.jsonl", self.source.process_name()))
+    }
+}
+
+fn record(buffer: &Buffer, texts: &[&str]) {
+    let shard = buffer.shard();
+    let mut message = Message::default();
+    for text in texts {
+        let offer =
+            Offer { level: Level::INFO, ts_ns: 1_795_180_450_000_000_000, need: 100, admission: Admission::Event };
+        message.set(text);
+        shard.offer(&offer, |writer, _| {
+            let head = RecordHead { level: Level::INFO, callsite: None, task: None, seq: 0, ts_ns: offer.ts_ns };
+            writer.event(&head, &message, &[]);
+        });
+    }
+}
+
+/// What the JSON lines of a lake say.
+fn messages(lake: &Path) -> Vec<String> {
+    let lines = files(lake).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    let text: String = lines.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let message =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["message"].as_str().unwrap().to_owned();
+    text.lines().map(message).collect()
+}
+
+fn segment_in(folder: &Path) -> PathBuf {
+    let written = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "seg") && fs::read(path).unwrap()[0] != 0
+    };
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).find(written).unwrap()
+}
+
+#[test]
+fn records_go_where_the_sinks_of_their_process_wrote() {
+    let stand = Stand::new();
+    stand.die(vec![stand.recipe("jsonl"), stand.recipe("system_log")], &["m0", "m1"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let recovered = Recovery::new(elsewhere.path()).spool(&stand.spool).run().unwrap();
+    assert_eq!((recovered.len(), recovered[0].records, recovered[0].interrupted), (1, 2, 0));
+    assert_eq!(messages(&stand.lake), ["m0", "m1"]);
+    assert_eq!((files(&stand.lake).len(), files(elsewhere.path()).len()), (2, 0));
+    assert!(stand.recover().is_empty(), "there is nothing left");
+}
+
+#[test]
+fn a_lake_that_was_moved_is_where_recovery_is_started() {
+    let mut stand = Stand::new();
+    stand.die(vec![stand.recipe("jsonl")], &["m"]);
+    let moved = stand.lake.with_file_name("moved");
+    fs::rename(&stand.lake, &moved).unwrap();
+    stand.lake = moved;
+    stand.recover();
+    assert_eq!(messages(&stand.lake), ["m"]);
+}
+
+#[test]
+fn without_sinks_records_become_json_lines() {
+    let stand = Stand::new();
+    stand.die(vec![], &["m"]);
+    stand.recover();
+    assert_eq!(messages(&stand.lake), ["m"]);
+}
+
+#[test]
+fn what_the_ledger_does_not_know_is_taken_back() {
+    let stand = Stand::new();
+    let folder = stand.die(vec![stand.recipe("jsonl")], &["m2"]);
+    let disk = spanlake_core::disk::real();
+    let mut ledger = spanlake_core::spool::Ledger::read(&*disk, &folder).unwrap();
+    let [whole, cut, later] = [1, 2, 3].map(|number| stand.path(number));
+    fs::write(&whole, "{\"message\":\"m0\"}\n").unwrap();
+    fs::write(&cut, "{\"message\":\"m1\"}\n{\"message\":\"m2\"}\n").unwrap();
+    fs::write(&later, "{\"message\":\"m2\"}\n").unwrap();
+    let hidden = later.with_file_name(format!(".tmp-{}", later.file_name().unwrap().to_str().unwrap()));
+    fs::write(&hidden, "x").unwrap();
+    let of_another = later.with_file_name("20261120T131410.123456Z_obelix_6156_0001.jsonl");
+    fs::write(&of_another, "{\"message\":\"other\"}\n").unwrap();
+    ledger.note(spanlake_core::FileState { path: cut, bytes: 17 });
+    ledger.write(&*disk, &folder).unwrap();
+    stand.recover();
+    let mut found = messages(&stand.lake);
+    found.sort();
+    assert_eq!(found, ["m0", "m1", "m2", "other"]);
+    assert!(!hidden.exists() && whole.exists());
+}
+
+#[test]
+fn what_stands_before_damage_is_recovered_and_a_copy_kept() {
+    let stand = Stand::new();
+    let folder = stand.die(vec![stand.recipe("jsonl")], &["m0", "m1", "m2"]);
+    let segment = segment_in(&folder);
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(2).position(|pair| pair == b"m1").unwrap();
+    bytes[at] = b'x';
+    fs::write(&segment, &bytes).unwrap();
+    let recovered = stand.recover();
+    assert_eq!((recovered[0].records, recovered[0].damaged.len()), (1, 1), "{recovered:?}");
+    assert_eq!(fs::read(&recovered[0].damaged[0]).unwrap(), bytes);
+    assert_eq!(messages(&stand.lake), ["m0"]);
+}
+
+#[test]
+fn a_spool_that_cannot_be_read_is_put_aside_and_holds_up_no_other() {
+    let stand = Stand::new();
+    let folder = stand.die(vec![stand.recipe("jsonl")], &["lost"]);
+    fs::write(folder.join("ledger"), "no ledger").unwrap();
+    let mut other = Stand::new();
+    (other.lake, other.spool, other.source.host) = (stand.lake.clone(), stand.spool.clone(), "other".to_owned());
+    other.die(vec![other.recipe("jsonl")], &["m"]);
+    let recovered = stand.recover();
+    let aside: Vec<&PathBuf> = recovered.iter().filter_map(|one| one.quarantined.as_ref()).collect();
+    assert_eq!((recovered.len(), aside.len()), (2, 1), "{recovered:?}");
+    assert!(aside[0].starts_with(stand.spool.join("quarantine")) && segment_in(aside[0]).exists());
+    assert_eq!(messages(&stand.lake), ["m"], "{recovered:#?}");
+    assert!(stand.recover().is_empty(), "what is put aside is not tried again");
+}
+
+#[test]
+fn the_spool_of_a_live_process_is_left_alone() {
+    let stand = Stand::new();
+    let options = BufferOptions::default();
+    let buffer = Buffer::with_spool(&options, stand.source.clone(), &SpoolOptions::new(&stand.spool), vec![]).unwrap();
+    record(&buffer, &["m"]);
+    assert!(stand.recover().is_empty());
+    assert!(files(&stand.lake).is_empty());
+}
+
+#[test]
+fn a_sink_that_this_program_does_not_know_leaves_everything_where_it_is() {
+    let stand = Stand::new();
+    let folder = stand.die(vec![stand.recipe("jsonl"), stand.recipe("carrier_pigeon")], &["m"]);
+    let error = stand.recover().remove(0).error.unwrap();
+    assert_eq!(error.code().to_string(), "FACTORY::Recovery::CONFIGURATION::ERROR");
+    assert!(error.chain().contains("carrier_pigeon"), "{error}");
+    assert!(segment_in(&folder).exists() && messages(&stand.lake).is_empty());
+}

@@ -30,8 +30,8 @@ pub(super) struct Outlet {
     /// What it failed to take, oldest first.
     backlog: VecDeque<Kept>,
     backlog_bytes: usize,
-    /// What it will never get, to be stated before anything newer is written.
-    lost: Option<(Source, Loss)>,
+    /// What it will never get, and what was stated among that, by cause: to be stated before anything newer is written.
+    lost: Vec<(Source, Loss)>,
     /// What the sink took and had not made visible at the last flush; it counts as pending.
     unpublished: u64,
     /// Whether the last flush failed.
@@ -54,7 +54,7 @@ impl Outlet {
             level,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
-            lost: None,
+            lost: Vec::new(),
             unpublished: 0,
             is_unflushed: false,
             failures: 0,
@@ -82,7 +82,7 @@ impl Outlet {
         if batch.records().next().is_none() {
             return;
         }
-        if self.backlog.is_empty() && self.lost.is_none() {
+        if self.backlog.is_empty() && self.lost.is_empty() {
             match guarded(|| self.sink.write(&batch)) {
                 Ok(()) => return lock(&self.board).written += wanted,
                 Err(error) => self.failed(&error),
@@ -114,7 +114,7 @@ impl Outlet {
         let result = guarded(|| self.sink.flush());
         self.is_unflushed = result.is_err();
         let fallback = self.fallback.as_mut().map_or(Ok(()), |fallback| guarded(|| fallback.flush()));
-        if result.is_ok() && fallback.is_ok() && self.backlog.is_empty() && self.lost.is_none() {
+        if result.is_ok() && fallback.is_ok() && self.backlog.is_empty() && self.lost.is_empty() {
             self.recovered();
         }
         for error in [result, fallback].into_iter().filter_map(Result::err) {
@@ -126,7 +126,7 @@ impl Outlet {
 
     /// Whether, right after a flush, the sink has everything it was given for good.
     pub(super) fn is_settled(&self) -> bool {
-        !self.is_unflushed && self.backlog.is_empty() && self.lost.is_none() && self.unpublished == 0
+        !self.is_unflushed && self.backlog.is_empty() && self.lost.is_empty() && self.unpublished == 0
     }
 
     pub(super) fn changed_files(&mut self) -> Vec<FileState> {
@@ -193,10 +193,11 @@ impl Outlet {
             None => Err(Error::new(Stage::Dispatch, "Pump", Category::Routing, "no fallback sink")),
         };
         if taken.is_err() {
-            let (source, loss) = kept.loss();
-            match &mut self.lost {
-                Some((_, lost)) => lost.add(&loss),
-                none => *none = Some((source, loss)),
+            for (source, loss) in kept.losses() {
+                match self.lost.iter_mut().find(|(_, lost)| lost.cause == loss.cause) {
+                    Some((_, lost)) => lost.add(&loss),
+                    None => self.lost.push((source, loss)),
+                }
             }
         }
         self.forget_front(|board, records| {
@@ -217,12 +218,16 @@ impl Outlet {
 
     /// Tells the sink what it will never get.
     fn state_loss(&mut self) -> Result<(), Error> {
-        if let Some((source, loss)) = &self.lost {
+        if self.lost.is_empty() {
+            return Ok(());
+        }
+        let statement = |(source, loss): &(Source, Loss)| {
             let mut writer = SegmentWriter::new(source);
             writer.loss(loss);
-            Kept(vec![writer.take()]).write(&mut *self.sink, self.level)?;
-            self.lost = None;
-        }
+            writer.take()
+        };
+        Kept(self.lost.iter().map(statement).collect()).write(&mut *self.sink, self.level)?;
+        self.lost.clear();
         Ok(())
     }
 
@@ -283,13 +288,15 @@ impl Kept {
         guarded(|| sink.write(&Batch::new(&records, level)))
     }
 
-    /// What is lost with it, and the process that recorded it.
-    fn loss(&self) -> (Source, Loss) {
+    /// What is lost with it, and what was stated in it and nobody would hear of any more; with the process.
+    fn losses(&self) -> Vec<(Source, Loss)> {
         let decoded: Vec<_> = self.0.iter().filter_map(|segment| segment.decode().ok()).collect();
         let source = decoded.first().map(|segment| segment.source().with_thread("")).unwrap_or_default();
-        let mut loss = Loss::of(Cause::Sink, merge(&decoded));
-        loss.bytes = self.bytes() as u64;
-        (source, loss)
+        let mut lost = Loss::of(Cause::Sink, merge(&decoded));
+        lost.bytes = self.bytes() as u64;
+        let stated = merge(&decoded).filter_map(|record| record.loss().copied());
+        let all = std::iter::once(lost).chain(stated).filter(|loss| loss.count() > 0);
+        all.map(|loss| (source.clone(), loss)).collect()
     }
 }
 

@@ -394,6 +394,28 @@ fn small_backlog(pump: PumpBuilder) -> PumpBuilder {
     pump.backlog_bytes(NonZeroUsize::new(4 << 10).expect("a size"))
 }
 
+/// A statement of loss that is given up would be a silent loss.
+#[test]
+fn what_was_stated_in_a_batch_that_is_given_up_is_stated_again() {
+    let failing = Memory::new("failing").failing(usize::MAX);
+    let (buffer, mut hand, pump) = start(|pump| small_backlog(pump).sink(failing.clone()));
+    for round in 0..100 {
+        buffer.lose(&Loss::one(Cause::Reentrant, Level::DEBUG, 0, MOMENT_NS));
+        offer(&mut hand, &[&format!("{round} {}", "x".repeat(200))]);
+        pump.flush(LONG);
+    }
+    let report = pump.report();
+    assert!(report.sinks[0].lost > 50, "{report:#?}");
+    failing.change(|state| state.failures_left = 0);
+    assert_adds_up(&pump.flush(LONG));
+    let messages = failing.messages();
+    let count = |cause: &str| -> u64 {
+        let stated = messages.iter().filter(|text| text.contains(&format!("lost ({cause})")));
+        stated.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum()
+    };
+    assert_eq!((count("reentrant"), count("sink")), (100, report.sinks[0].lost));
+}
+
 #[test]
 fn backlog_over_its_bound_gives_up_the_oldest_and_says_so() {
     let (failing, healthy) = (Memory::new("failing").failing(usize::MAX), Memory::new("healthy"));

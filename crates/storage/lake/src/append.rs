@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spanlake_core::disk::Disk;
+use spanlake_core::spool::Ledger;
 use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Record};
 
 use crate::chain::{Attempt, Chain};
@@ -71,6 +72,10 @@ impl AppendLog {
 
     pub(crate) fn tenant(&self) -> &Tenant {
         &self.ground.tenant
+    }
+
+    pub(crate) fn resume(&mut self, ledger: &Ledger, noted: &Path) {
+        self.ground.resume(&mut self.places, ledger, noted);
     }
 
     pub(crate) fn set_disk(&mut self, disk: Arc<dyn Disk>) {
@@ -185,12 +190,85 @@ impl AppendLog {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::PathBuf;
+    use std::time::SystemTime;
 
     use spanlake_core::{Level, Source};
     use spanlake_testkit::{NO_TASK, Script};
 
     use super::*;
+    use crate::layout::JSONL;
+
+    const DAY_US: i64 = 86_400_000_000;
+
+    /// A log whose files are idle at once.
+    fn log(lake: &Path) -> AppendLog {
+        AppendLog { idle_for: Duration::ZERO, ..AppendLog::new("Test", lake, LogType::Records, JSONL) }
+    }
+
+    fn write(log: &mut AppendLog, day: i64, line: &str) {
+        let mut script = Script::new(Source::default(), day * DAY_US);
+        script.event(NO_TASK, Level::INFO, line, &[]);
+        let segment = script.into_segment();
+        let decoded = segment.decode().unwrap();
+        let records: Vec<Record<'_>> = decoded.records().collect();
+        log.write(&Batch::new(&records, LevelFilter::TRACE), |out, record| {
+            out.extend_from_slice(record.message.as_bytes());
+            out.push(b'\n');
+        })
+        .unwrap();
+    }
+
+    fn files(lake: &Path) -> Vec<PathBuf> {
+        let days = fs::read_dir(lake.join("debug_json/records")).unwrap();
+        let in_day = |day: PathBuf| fs::read_dir(day).unwrap().map(|file| file.unwrap().path());
+        let mut files: Vec<PathBuf> = days.flat_map(|day| in_day(day.unwrap().path())).collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn what_is_held_open_is_touched() {
+        let lake = tempfile::tempdir().unwrap();
+        let mut log = log(lake.path());
+        write(&mut log, 0, "one");
+        let path = files(lake.path()).remove(0);
+        let hour = Duration::from_secs(3_600);
+        File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() - hour).unwrap();
+        log.tick().unwrap();
+        assert!(fs::metadata(&path).unwrap().modified().unwrap().elapsed().unwrap() < hour / 2);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
+    }
+
+    #[test]
+    fn files_of_times_gone_by_are_closed_when_they_are_durable() {
+        let lake = tempfile::tempdir().unwrap();
+        let mut log = log(lake.path());
+        write(&mut log, 0, "one");
+        write(&mut log, 1, "two");
+        log.tick().unwrap();
+        assert_eq!(log.places.iter().count(), 2);
+        log.flush().unwrap();
+        log.tick().unwrap();
+        assert_eq!(log.places.iter().map(|place| place.folder.as_str()).collect::<Vec<_>>(), ["run_date=1970-01-02"]);
+        fs::remove_file(files(lake.path()).remove(0)).unwrap();
+        write(&mut log, 0, "late");
+        let late = files(lake.path()).remove(0);
+        assert!(late.to_string_lossy().ends_with("_0002.jsonl"), "{late:?}: no number is given twice");
+    }
+
+    #[test]
+    fn an_idle_file_that_somebody_deleted_takes_nothing_with_it() {
+        let lake = tempfile::tempdir().unwrap();
+        let mut log = log(lake.path());
+        write(&mut log, 0, "one");
+        log.flush().unwrap();
+        fs::remove_file(files(lake.path()).remove(0)).unwrap();
+        write(&mut log, 0, "two");
+        assert_eq!(fs::read_to_string(files(lake.path()).remove(0)).unwrap(), "two\n");
+    }
 
     #[test]
     fn nothing_stays_of_a_batch_that_panicked() {

@@ -23,7 +23,6 @@ use crate::places::Place;
 pub(crate) struct Chain {
     /// The file that is appended to.
     current: Option<LogFile>,
-    last_number: u32,
     /// What is not durable yet: the end of the current file or, without one, what is owed to the next. Behind it the
     /// part of the batch that is under way.
     text: Vec<u8>,
@@ -284,11 +283,11 @@ impl Place<Chain> {
     fn open(&mut self, ground: &mut Ground) -> Attempt {
         let folder = ground.folder.join(&self.folder);
         let chain = &mut self.content;
-        let number = chain.last_number.saturating_add(1);
+        let number = self.last_number.saturating_add(1);
         let mut name = LakeFile { process: self.process.clone(), number, extension: ground.extension.to_owned() };
         let created = create_log(&*ground.disk, &folder, &name);
         let (file, path, number) = created.map_err(|error| (folder.join(name.to_string()), error))?;
-        (chain.last_number, name.number) = (number, number);
+        (self.last_number, name.number) = (number, number);
         let writing = ground.tenant.begin(&path, &name);
         let before = chain.current.replace(LogFile::new(file, path.clone(), writing));
         if chain.batch.begun.is_empty() {

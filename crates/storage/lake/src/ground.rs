@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use spanlake_core::FileState;
 use spanlake_core::disk::{Disk, real};
+use spanlake_core::spool::Ledger;
 
 use crate::changes::Changes;
 use crate::debts::Debts;
-use crate::layout::{LogType, Purpose, folder};
+use crate::layout::{LakeFile, LogType, Purpose, folder};
 use crate::limits::Tenant;
+use crate::places::Places;
 
 /// The folder of a log type.
 #[derive(Debug)]
@@ -36,6 +38,18 @@ impl Ground {
             tenant: Tenant::default(),
             changes: Changes::default(),
             debts: Debts::default(),
+        }
+    }
+
+    /// Lets the numbers of files go on behind those that a ledger knows of here.
+    pub(crate) fn resume<T: Default>(&self, places: &mut Places<T>, ledger: &Ledger, noted: &Path) {
+        for path in ledger.files.keys() {
+            let inside = path.strip_prefix(noted).map_or_else(|_| path.clone(), |inside| self.lake.join(inside));
+            let Some(inside) = inside.strip_prefix(&self.folder).ok().and_then(Path::to_str) else { continue };
+            let (folder, name) = inside.rsplit_once('/').unwrap_or(("", inside));
+            if let Some(file) = LakeFile::parse(name).filter(|file| file.extension == self.extension) {
+                places.resume(folder.to_owned(), file.process, file.number);
+            }
         }
     }
 

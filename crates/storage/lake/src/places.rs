@@ -1,5 +1,7 @@
 //! Which place a record goes to: the folder of its time, and the process it comes from.
 
+use std::collections::VecDeque;
+
 use spanlake_core::{Record, Source};
 
 use crate::partition::Partition;
@@ -11,6 +13,7 @@ pub(crate) struct Places<T> {
     places: Vec<Place<T>>,
     /// Where the last record went; the next one nearly always goes there too.
     last: usize,
+    left: VecDeque<Left>,
 }
 
 /// One place.
@@ -20,6 +23,8 @@ pub(crate) struct Place<T> {
     pub(crate) folder: String,
     /// The process, as it stands in the names of files.
     pub(crate) process: String,
+    /// The number of the last file that was begun here.
+    pub(crate) last_number: u32,
     /// What the sink keeps for it.
     pub(crate) content: T,
     /// An hour whose records come here: whatever the pattern, no partition ends within one.
@@ -27,11 +32,25 @@ pub(crate) struct Place<T> {
     source: Source,
 }
 
+/// A place that was forgotten, or that is known of from elsewhere, and the number of its last file.
+///
+/// No number is given twice, though its file be deleted: recovery takes what has a lower number than the last it knows of
+/// for whole, and what has a higher one for begun later.
+#[derive(Debug)]
+struct Left {
+    folder: String,
+    process: String,
+    last_number: u32,
+}
+
+/// Of more places the numbers are not remembered.
+const MAX_LEFT: usize = 4096;
+
 const HOUR_US: i64 = 3_600_000_000;
 
 impl<T: Default> Places<T> {
     pub(crate) fn new(partition: Partition) -> Self {
-        Self { partition, places: Vec::new(), last: 0 }
+        Self { partition, places: Vec::new(), last: 0, left: VecDeque::new() }
     }
 
     /// The place of a record, new if it is the first one there.
@@ -69,8 +88,22 @@ impl<T: Default> Places<T> {
             self.places.swap(0, self.last);
             self.last = 0;
         }
-        let mut at = 0..;
-        self.places.retain(|place| at.next() == Some(0) || !is_done(&place.content));
+        let places = std::mem::take(&mut self.places);
+        for (at, place) in places.into_iter().enumerate() {
+            if at == 0 || !is_done(&place.content) {
+                self.places.push(place);
+            } else {
+                self.resume(place.folder, place.process, place.last_number);
+            }
+        }
+    }
+
+    /// Files of the process in the folder go on behind this number, should there be any.
+    pub(crate) fn resume(&mut self, folder: String, process: String, last_number: u32) {
+        if self.left.len() == MAX_LEFT {
+            self.left.pop_front();
+        }
+        self.left.push_back(Left { folder, process, last_number });
     }
 
     fn find(&mut self, hour: i64, ts_us: i64, source: &Source) -> usize {
@@ -83,7 +116,9 @@ impl<T: Default> Places<T> {
 
     fn add(&mut self, folder: String, source: &Source) -> usize {
         let (process, source) = (source.process_name(), source.with_thread(""));
-        self.places.push(Place { folder, process, content: T::default(), hour: 0, source });
+        let left = self.left.iter().position(|left| left.folder == folder && left.process == process);
+        let last_number = left.and_then(|at| self.left.remove(at)).map_or(0, |left| left.last_number);
+        self.places.push(Place { folder, process, last_number, content: T::default(), hour: 0, source });
         self.places.len() - 1
     }
 }

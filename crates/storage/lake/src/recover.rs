@@ -108,7 +108,8 @@ impl Recovery {
             for recipe in &recipes {
                 self.take_back(&orphan.ledger, recipe).map_err(recovery)?;
             }
-            let mut sinks = recipes.iter().map(|recipe| self.sink(recipe)).collect::<Result<Vec<_>, _>>()?;
+            let mut sinks =
+                recipes.iter().map(|recipe| self.sink(recipe, &orphan.ledger)).collect::<Result<Vec<_>, _>>()?;
             self.write(&orphan, &mut sinks, recovered)?;
             for sink in &mut sinks {
                 sink.flush()?;
@@ -131,17 +132,25 @@ impl Recovery {
         if self.disk.exists(&recipe.lake).unwrap_or(false) { &recipe.lake } else { &self.lake }
     }
 
-    fn sink(&self, recipe: &Recipe) -> Result<Box<dyn Sink>, Error> {
+    /// A sink like that of the dead process. Its files have numbers that the ledger does not know, also where those that it
+    /// knows were deleted since: so a further recovery can tell them apart.
+    fn sink(&self, recipe: &Recipe, ledger: &Ledger) -> Result<Box<dyn Sink>, Error> {
         let partition =
             if recipe.partition.is_empty() { Partition::none() } else { Partition::new(&recipe.partition)? };
         let (disk, lake) = (Arc::clone(&self.disk), self.lake_of(recipe));
         match recipe.kind.as_str() {
-            "jsonl" => Ok(Box::new(JsonlSink::new(lake).level(recipe.level).partition(partition).disk(disk))),
-            "system_log" => Ok(Box::new(SystemLogSink::new(lake).level(recipe.level).partition(partition).disk(disk))),
+            "jsonl" => {
+                let sink = JsonlSink::new(lake).level(recipe.level).partition(partition).disk(disk);
+                Ok(Box::new(sink.resume(ledger, &recipe.lake)))
+            }
+            "system_log" => {
+                let sink = SystemLogSink::new(lake).level(recipe.level).partition(partition).disk(disk);
+                Ok(Box::new(sink.resume(ledger, &recipe.lake)))
+            }
             #[cfg(feature = "parquet")]
             "parquet" => {
                 let sink = crate::ParquetSink::new(lake).level(recipe.level).partition(partition).disk(disk);
-                Ok(Box::new(sink))
+                Ok(Box::new(sink.resume(ledger, &recipe.lake)))
             }
             other => {
                 let error = Error::new(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use spanlake_core::disk::Disk;
 use spanlake_core::render::{Lifecycle, TextLines};
+use spanlake_core::spool::Ledger;
 use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink};
 
 use crate::append::AppendLog;
@@ -95,6 +96,12 @@ impl SystemLogSink {
     /// The disk it writes to: the operating system's, unless a test or a special one takes its place.
     pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.log.set_disk(disk);
+        self
+    }
+
+    /// Numbers of files go on behind those of the ledger of a process whose records are recovered.
+    pub(crate) fn resume(mut self, ledger: &Ledger, noted: &Path) -> Self {
+        self.log.resume(ledger, noted);
         self
     }
 }

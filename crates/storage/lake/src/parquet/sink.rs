@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanlake_core::disk::Disk;
+use spanlake_core::spool::Ledger;
 use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink};
 
 use super::publish::Publisher;
@@ -63,18 +64,11 @@ pub struct ParquetSink {
     max_file_rows: usize,
     max_age: Duration,
     row_group_rows: NonZeroUsize,
-    places: Places<Open>,
+    places: Places<Rows>,
     /// When the oldest row came, or when publishing it failed; `None` when there is none.
     since: Option<Instant>,
     /// Made when the first file is.
     publisher: Option<Publisher>,
-}
-
-/// The next file of a place.
-#[derive(Debug, Default)]
-struct Open {
-    rows: Rows,
-    last_number: u32,
 }
 
 // === impl ParquetSink ===
@@ -145,10 +139,15 @@ impl ParquetSink {
         self
     }
 
+    /// Numbers of files go on behind those of the ledger of a process whose records are recovered.
+    pub(crate) fn resume(mut self, ledger: &Ledger, noted: &Path) -> Self {
+        self.ground.resume(&mut self.places, ledger, noted);
+        self
+    }
+
     fn is_full(&self) -> bool {
-        let bytes: usize = self.places.iter().map(|place| place.content.rows.bytes()).sum();
-        bytes >= self.max_buffered_bytes
-            || self.places.iter().any(|place| place.content.rows.len() >= self.max_file_rows)
+        let bytes: usize = self.places.iter().map(|place| place.content.bytes()).sum();
+        bytes >= self.max_buffered_bytes || self.places.iter().any(|place| place.content.len() >= self.max_file_rows)
     }
 
     /// Publishes everything kept. A place that fails keeps its rows and holds up no other.
@@ -161,22 +160,22 @@ impl ParquetSink {
             none => none.insert(Publisher::new(self.row_group_rows)?),
         };
         let mut result = Ok(());
-        for place in self.places.iter_mut().filter(|place| !place.content.rows.is_empty()) {
+        for place in self.places.iter_mut().filter(|place| !place.content.is_empty()) {
             result = result.and(publish_place(publisher, &mut self.ground, place));
         }
         if result.is_ok() {
             self.places.keep_last();
         }
-        self.since = self.places.iter().any(|place| !place.content.rows.is_empty()).then(Instant::now);
+        self.since = self.places.iter().any(|place| !place.content.is_empty()).then(Instant::now);
         result
     }
 }
 
-fn publish_place(publisher: &mut Publisher, ground: &mut Ground, place: &mut Place<Open>) -> Result<(), Error> {
+fn publish_place(publisher: &mut Publisher, ground: &mut Ground, place: &mut Place<Rows>) -> Result<(), Error> {
     let folder = ground.folder.join(&place.folder);
-    let Open { rows, last_number } = &mut place.content;
+    let Place { process, last_number, content: rows, .. } = place;
     let number = last_number.saturating_add(1);
-    let name = LakeFile { process: place.process.clone(), number, extension: ground.extension.to_owned() };
+    let name = LakeFile { process: process.clone(), number, extension: ground.extension.to_owned() };
     *last_number = publisher.publish(ground, &folder, &name, rows)?;
     rows.clear();
     Ok(())
@@ -196,8 +195,8 @@ impl Sink for ParquetSink {
         if self.is_full() {
             self.publish()?;
         }
-        self.places.iter_mut().for_each(|place| place.content.rows.start_batch());
-        batch.records().for_each(|record| self.places.of(record).content.rows.push(record));
+        self.places.iter_mut().for_each(|place| place.content.start_batch());
+        batch.records().for_each(|record| self.places.of(record).content.push(record));
         self.since.get_or_insert_with(Instant::now);
         Ok(())
     }
@@ -213,7 +212,7 @@ impl Sink for ParquetSink {
     }
 
     fn unpublished(&self) -> u64 {
-        self.places.iter().map(|place| place.content.rows.records()).sum()
+        self.places.iter().map(|place| place.content.records()).sum()
     }
 
     fn recipe(&self) -> Option<Recipe> {
@@ -244,7 +243,7 @@ impl Drop for ParquetSink {
 
 impl fmt::Debug for ParquetSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: usize = self.places.iter().map(|place| place.content.rows.len()).sum();
+        let rows: usize = self.places.iter().map(|place| place.content.len()).sum();
         f.debug_struct("ParquetSink").field("name", &self.name).field("rows", &rows).finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ mod stream;
 mod faults;
 mod changes;
 mod recover;
+mod numbers;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "parquet")]

@@ -165,8 +165,13 @@ impl Keeper {
         for path in too_old.map(|moment| state.book.older_than(moment)).unwrap_or_default() {
             self.delete(&mut state.book, &path, made);
         }
-        let pause = started.elapsed().saturating_mul(LOOK_SHARE);
-        state.next_look = Some(deadline(pause.max(self.inner.limits.look_every)));
+        state.next_look = Some(deadline(self.pause(started.elapsed())));
+    }
+
+    /// How long it does not look again, after a look that took so long.
+    fn pause(&self, took: Duration) -> Duration {
+        let wanted = self.inner.limits.look_every;
+        if wanted.is_zero() { wanted } else { wanted.max(took.saturating_mul(LOOK_SHARE)) }
     }
 
     fn is_over(&self, book: &Book, bytes: u64, files: u64) -> bool {

@@ -136,8 +136,9 @@ impl Limits {
         self
     }
 
-    /// How often a keeper that has something to write looks through the lake for what other processes wrote, at most: it
-    /// takes longer pauses where looking takes long, to spend a hundredth of its time on it.
+    /// How often a keeper that has something to write looks through the lake for what other processes wrote. Where
+    /// looking takes long it looks less often, to spend a hundredth of its time on it; with zero it looks before every
+    /// write.
     pub fn look_every(mut self, interval: Duration) -> Self {
         self.look_every = interval;
         self

@@ -10,6 +10,8 @@ mod stream;
 mod faults;
 mod changes;
 mod recover;
+mod limits;
+mod budget;
 mod numbers;
 #[cfg(feature = "parquet")]
 mod parquet;

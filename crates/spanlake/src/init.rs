@@ -6,7 +6,7 @@ use spanlake_capture::{CaptureLayer, Guard};
 use spanlake_core::{Category, Error, LevelFilter, Policy, Stage};
 #[cfg(feature = "parquet")]
 use spanlake_lake::ParquetSink;
-use spanlake_lake::{JsonlSink, Recovered, Recovery, StreamSink};
+use spanlake_lake::{JsonlSink, Keeper, Limits, Recovered, Recovery, StreamSink};
 use spanlake_scope::{ScopeLayer, install_panic_hook};
 use tracing_log::{AsLog, LogTracer};
 use tracing_subscriber::prelude::*;
@@ -31,6 +31,7 @@ pub const DEFAULT_FILE_LEVEL: LevelFilter = LevelFilter::DEBUG;
 /// | [`policy`](Self::policy) | [`Policy::DropLowest`] |
 /// | [`spool`](Self::spool) | none: records wait in memory |
 /// | [`shutdown_on_signals`](Self::shutdown_on_signals) | not: SIGTERM and SIGINT are the program's |
+/// | [`limits`](Self::limits) | none: the lake grows as it is written to |
 #[derive(Debug)]
 #[must_use = "nothing is set up until `init`"]
 pub struct Builder {
@@ -41,6 +42,7 @@ pub struct Builder {
     policy: Policy,
     signals: bool,
     spool: bool,
+    limits: Limits,
 }
 
 /// Sets up the embedded default: records go to JSON lines and Parquet in `./lake`, INFO and above also to stderr.
@@ -67,6 +69,7 @@ pub fn builder() -> Builder {
         policy: Policy::default(),
         signals: false,
         spool: false,
+        limits: Limits::new(),
     }
 }
 
@@ -115,18 +118,34 @@ impl Builder {
         self
     }
 
+    /// How much the lake may take of the disk, how old its files get, and how much goes there in an hour.
+    ///
+    /// ```no_run
+    /// use std::num::NonZeroU64;
+    /// use spanlake::Limits;
+    ///
+    /// let limits = Limits::new().max_total_bytes(NonZeroU64::new(10 << 30).unwrap());
+    /// let guard = spanlake::builder().limits(limits).init()?;
+    /// # Ok::<(), spanlake::Error>(())
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Sets it up; see [`init`].
     pub fn init(self) -> Result<Guard, Error> {
-        let Self { lake, console, files, service, policy, signals, spool } = self;
+        let Self { lake, console, files, service, policy, signals, spool, limits } = self;
         let level = console.max(files);
         let capture = CaptureLayer::builder().level(level).service(service).policy(policy);
         // Neither changes what the program does, only what is left of it. What a signal does is the program's to say.
         let capture = capture.shutdown_at_exit().shutdown_on_fatal_panic();
         let capture = if signals { capture.shutdown_on_signals() } else { capture };
         let capture = if spool { capture.spool(lake.join(spanlake_core::spool::FOLDER)) } else { capture };
-        let capture = capture.sink(JsonlSink::new(&lake).level(files));
+        let keeper = Keeper::new(&lake, limits);
+        let capture = capture.sink(JsonlSink::new(&lake).level(files).keeper(&keeper));
         #[cfg(feature = "parquet")]
-        let capture = capture.sink(ParquetSink::new(&lake).level(files));
+        let capture = capture.sink(ParquetSink::new(&lake).level(files).keeper(&keeper));
         let capture =
             if console == LevelFilter::OFF { capture } else { capture.sink(StreamSink::stderr().level(console)) };
         std::fs::create_dir_all(&lake).map_err(|error| {

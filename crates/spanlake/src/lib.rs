@@ -10,6 +10,7 @@ pub use spanlake_core::{
     Cause, Error, Kind, Losses, Outcome, OwnedRecord, Policy, Processor, Record, RecordKey, Report, Sink, TaskKey,
 };
 pub use spanlake_lake as lake;
+pub use spanlake_lake::Limits;
 pub use spanlake_scope as scope;
 pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task};
 
@@ -19,7 +20,7 @@ pub mod prelude {
     pub use spanlake_core::{LevelFilter, Policy, Report, TaskKey};
     #[cfg(feature = "parquet")]
     pub use spanlake_lake::ParquetSink;
-    pub use spanlake_lake::{JsonlSink, StreamSink, SystemLogSink};
+    pub use spanlake_lake::{JsonlSink, Keeper, Limits, StreamSink, SystemLogSink};
     pub use spanlake_scope::{
         Carrier, CommandExt, FutureExt, Inherit, ScopeExt, ScopeLayer, Task, in_task, spawn_thread,
     };

@@ -17,8 +17,9 @@ Examples:
   spanlake tree lake --follow            a job that is running
   spanlake cat lake --level warn         warnings and errors, one a line
   spanlake cat lake --json > all.jsonl   everything, one JSON object a line
+  spanlake spool ls lake                 crash-proof spools, and what was left
 
-`spanlake tree --help` and `spanlake cat --help` have more.";
+`spanlake tree --help` and so on have more.";
 
 /// The examples of `spanlake tree --help`.
 pub const TREE_EXAMPLES: &str = "\
@@ -69,7 +70,47 @@ Examples:
   spanlake cat lake --format parquet --json
       the Parquet files as JSON lines";
 
-/// Shows the tasks and records that a program left in a lake.
+/// The examples of `spanlake spool ls --help`.
+pub const LS_EXAMPLES: &str = "\
+How to read it:
+  ▸ live: its process runs, or somebody is recovering it
+  ! orphaned: its process is gone; recovery puts the rest into the lake
+  ✗ damaged: it has no ledger, or one that cannot be read
+  ⊘ quarantine: what recovery could not read, kept for people to look at
+  A line tells the process, its segments, when it began and what its sinks are.
+  Live processes keep a few segments ready that nothing is in yet.
+
+Examples:
+  spanlake spool ls lake
+      the spools in lake/.spool, the newest process first
+  spanlake spool ls fast-disk/spool
+      those in another folder
+  spanlake spool ls lake --json
+      one JSON object for each process
+
+Exit code:
+  0 also when there is none; 1 when something cannot be read";
+
+/// The examples of `spanlake spool verify --help`.
+pub const VERIFY_EXAMPLES: &str = "\
+How to read it:
+  whole        every frame matches its checksum
+  open         it was being written, or is, and has room behind that place
+  blank        nothing was written into it
+  damaged      what stands behind that place cannot be read
+  in the lake  the sinks have it, and recovery passes it over
+  Records are counted with statements of loss. Nothing is changed.
+
+Examples:
+  spanlake spool verify lake
+      every segment of every spool, against its checksums
+  spanlake spool verify lake --json
+      one JSON object for each process, with its segments
+
+Exit code:
+  0 when nothing is damaged; 1 when something is, or cannot be read";
+
+/// Shows the tasks and records that a program left in a lake, and what it left in its spool.
 #[derive(Debug, Parser)]
 #[command(name = "spanlake", version, after_help = EXAMPLES)]
 pub struct Args {
@@ -91,6 +132,20 @@ pub enum Command {
     /// Show records, one a line, in order of time
     #[command(after_long_help = CAT_EXAMPLES)]
     Cat(CatArgs),
+    /// Show or check the crash-proof spools of a lake
+    #[command(subcommand)]
+    Spool(SpoolCommand),
+}
+
+/// What to do with the spools.
+#[derive(Debug, Subcommand)]
+pub enum SpoolCommand {
+    /// List spools, those of live processes and those left behind
+    #[command(after_long_help = LS_EXAMPLES)]
+    Ls(SpoolArgs),
+    /// Read all segments and check them against their checksums
+    #[command(after_long_help = VERIFY_EXAMPLES)]
+    Verify(SpoolArgs),
 }
 
 /// When to use colour.
@@ -155,6 +210,16 @@ pub struct CatArgs {
     /// How long to go on.
     #[command(flatten)]
     pub follow: FollowArgs,
+}
+
+/// What `spanlake spool ls` and `spanlake spool verify` take.
+#[derive(ClapArgs, Debug)]
+pub struct SpoolArgs {
+    /// A lake, whose spools are in its folder `.spool`, or the folder of the spools
+    pub path: PathBuf,
+    /// Write JSON lines, an object for each process
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
 }
 
 /// Which lake is read.

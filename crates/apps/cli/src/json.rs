@@ -12,6 +12,14 @@ pub(crate) struct Object<'a> {
     is_empty: bool,
 }
 
+/// Writes an object as a line of its own.
+pub(crate) fn put_line(out: &mut dyn Write, fill: impl FnOnce(&mut Object<'_>) -> io::Result<()>) -> io::Result<()> {
+    let mut line = Object::begin(out)?;
+    fill(&mut line)?;
+    line.end()?;
+    out.write_all(b"\n")
+}
+
 impl<'a> Object<'a> {
     pub(crate) fn begin(out: &'a mut dyn Write) -> io::Result<Self> {
         out.write_all(b"{")?;

@@ -1,14 +1,15 @@
-//! The command `spanlake`: shows the tree of tasks and the records of a lake.
+//! The command `spanlake`: shows the tree of tasks and the records of a lake, and the spools of its processes.
 //!
 //! # What
 //!
 //! `spanlake tree` prints tasks with their records, `spanlake cat` records as lines. Both take a lake, any folder with
-//! records in it, or a single JSONL or Parquet file, finished or growing.
+//! records in it, or a single JSONL or Parquet file, finished or growing. `spanlake spool ls` and `spanlake spool verify`
+//! show and check crash-proof spools, also of live processes, and change nothing.
 //!
 //! # Flow
 //!
-//! `args` says what can be typed, `tree` and `cat` read through `spanlake-query`, and `screen` writes lines. All text
-//! that comes from a lake is escaped where it is put into a `Line`, and nowhere else.
+//! `args` says what can be typed, `tree` and `cat` read through `spanlake-query`, `spool` through `spanlake-core`, and
+//! `screen` writes lines. All text that comes from a lake is escaped where it is put into a `Line`, and nowhere else.
 //!
 //! # What can be lost
 //!
@@ -17,8 +18,8 @@
 //!
 //! # Exit codes
 //!
-//! 0 also when nothing matched or the reader of a pipe went away; 1 when the lake cannot be read or the output cannot be
-//! written; 2 when the command line is wrong.
+//! 0 also when nothing matched or the reader of a pipe went away; 1 when the lake cannot be read, the output cannot be
+//! written, or a spool that was to be verified is damaged; 2 when the command line is wrong.
 
 #![warn(missing_docs)]
 
@@ -31,6 +32,7 @@ mod pairs;
 mod json;
 mod cat;
 mod tree;
+mod spool;
 
 use std::ffi::OsString;
 use std::io;
@@ -73,6 +75,8 @@ where
 enum Failure {
     Lake(Error),
     Output(io::Error),
+    /// Something that has been told.
+    Told,
 }
 
 fn run(args: Args) -> Result<(), Failure> {
@@ -86,6 +90,7 @@ fn run(args: Args) -> Result<(), Failure> {
             let mut screen = Screen::stdout(args.color, true);
             cat::run(&cat, &mut screen, &mut notes)
         }
+        Command::Spool(command) => spool::run(&command, &mut Screen::stdout(args.color, true)),
     }
 }
 
@@ -96,6 +101,7 @@ fn exit_code(result: Result<(), Failure>) -> ExitCode {
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Err(Failure::Output(error)) => Error::io("Screen", "cannot write the output", error),
         Err(Failure::Lake(error)) => error,
+        Err(Failure::Told) => return ExitCode::FAILURE,
     };
     notes::print_error(&error);
     ExitCode::FAILURE

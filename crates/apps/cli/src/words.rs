@@ -39,6 +39,18 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// `0 B`, `120 KiB`, `1.6 MiB`, `12 MiB`
+pub(crate) fn bytes(bytes: u64) -> String {
+    let in_unit = |unit: u64| bytes as f64 / unit as f64;
+    match bytes {
+        0..1_024 => format!("{bytes} B"),
+        1_024..1_048_064 => format!("{:.0} KiB", in_unit(1 << 10)),
+        1_048_064..10_433_331 => format!("{:.1} MiB", in_unit(1 << 20)),
+        10_433_331..1_073_217_536 => format!("{:.0} MiB", in_unit(1 << 20)),
+        _ => format!("{:.1} GiB", in_unit(1 << 30)),
+    }
+}
+
 /// `3 info, 120 debug`: what there is of each level, the most severe first.
 pub(crate) fn levels(counts: [u64; 5]) -> Vec<String> {
     let some = counts.into_iter().enumerate().rev().filter(|(_, number)| *number > 0);
@@ -50,6 +62,11 @@ pub(crate) fn levels(counts: [u64; 5]) -> Vec<String> {
 pub(crate) fn time_of_day(us: i64) -> String {
     let at = Civil::at(us.div_euclid(1_000_000));
     format!("{:02}:{:02}:{:02}.{:03}", at.hour, at.minute, at.second, us.rem_euclid(1_000_000) / 1_000)
+}
+
+/// `2026-11-20 13:14:10.123`
+pub(crate) fn date_and_time(us: i64) -> String {
+    format!("{} {}", date(us), time_of_day(us))
 }
 
 /// `2026-11-20`
@@ -128,6 +145,26 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!((counted(1, "task"), counted(2, "task")), ("1 task".to_owned(), "2 tasks".to_owned()));
         assert_eq!(levels([4, 120, 0, 0, 1]), ["1 error", "120 debug", "4 trace"]);
+    }
+
+    #[test]
+    fn bytes_have_units() {
+        let table = [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1 KiB"),
+            (278_528, "272 KiB"),
+            (1_048_063, "1023 KiB"),
+            (1_048_064, "1.0 MiB"),
+            (10_433_330, "9.9 MiB"),
+            (10_433_331, "10 MiB"),
+            (64 << 20, "64 MiB"),
+            (1_073_217_536, "1.0 GiB"),
+            (3 << 30, "3.0 GiB"),
+        ];
+        for (number, expected) in table {
+            assert_eq!(bytes(number), expected);
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! The command line: what the help shows can be typed.
 
 use clap::{CommandFactory, Parser};
-use spanlake_cli::args::{Args, CAT_EXAMPLES, EXAMPLES, TREE_EXAMPLES};
+use spanlake_cli::args::{Args, CAT_EXAMPLES, EXAMPLES, LS_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES};
+
+/// The texts, and how many examples are in each.
+const TEXTS: [(&str, usize); 5] =
+    [(EXAMPLES, 6), (TREE_EXAMPLES, 11), (CAT_EXAMPLES, 6), (LS_EXAMPLES, 3), (VERIFY_EXAMPLES, 2)];
 
 /// The command lines among the lines of a help text, without what a shell would take and without the remark behind.
 fn command_lines(text: &str) -> Vec<Vec<&str>> {
@@ -14,7 +18,7 @@ fn command_lines(text: &str) -> Vec<Vec<&str>> {
 
 #[test]
 fn every_example_in_the_help_can_be_typed() {
-    for (text, least) in [(EXAMPLES, 5), (TREE_EXAMPLES, 11), (CAT_EXAMPLES, 6)] {
+    for (text, least) in TEXTS {
         let lines = command_lines(text);
         assert_eq!(lines.len(), least, "{text}");
         for line in lines {
@@ -25,7 +29,7 @@ fn every_example_in_the_help_can_be_typed() {
 
 #[test]
 fn help_fits_a_narrow_terminal() {
-    for text in [EXAMPLES, TREE_EXAMPLES, CAT_EXAMPLES] {
+    for (text, _) in TEXTS {
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?} columns");
     }
@@ -51,6 +55,9 @@ fn wrong_values_are_refused() {
         "tree lake --for 10s",
         "cat lake --follow --for never",
         "cat lake --failed",
+        "spool lake",
+        "spool ls",
+        "spool verify lake --follow",
         "tree",
         "",
     ];

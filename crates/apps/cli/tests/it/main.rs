@@ -7,3 +7,5 @@ mod cat;
 mod follow;
 mod ends;
 mod hostile;
+mod killed;
+mod spool;

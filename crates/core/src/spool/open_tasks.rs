@@ -1,7 +1,7 @@
 //! The tasks that have begun and not ended, and what their ends are if the process never says another word.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tracing_core::Level;
 
@@ -17,10 +17,10 @@ const INTERRUPTED: &str = "the process went away before the task ended";
 #[derive(Debug, Default)]
 pub struct OpenTasks {
     tasks: HashMap<TaskKey, OpenTask>,
-    /// Ends whose begins another thread wrote, which may come with the next drain.
-    early: HashSet<TaskKey>,
+    /// Tasks of whose begins nothing is known: another thread wrote them, and they may come with the next drain.
+    early: HashMap<TaskKey, Early>,
     /// Those of the drain before.
-    earlier: HashSet<TaskKey>,
+    earlier: HashMap<TaskKey, Early>,
 }
 
 #[derive(Debug)]
@@ -29,6 +29,13 @@ struct OpenTask {
     record: Segment,
     last_seq: u64,
     last_ns: i64,
+}
+
+/// What was seen of a task whose begin was not.
+#[derive(Clone, Copy, Debug)]
+struct Early {
+    has_ended: bool,
+    last: (u64, i64),
 }
 
 /// What one segment says of one task, by the position of its description.
@@ -66,24 +73,34 @@ impl OpenTasks {
         }
     }
 
-    fn take_in(&mut self, segment: &Decoded<'_>, key: &TaskKey, seen: &Seen, (seq, ns): (u64, i64)) {
-        if seen.has_ended {
-            if self.tasks.remove(key).is_none() {
-                self.early.insert(key.clone());
+    /// Segments come in no order: the one with the begin may be read after one in which another thread, or the same one
+    /// later, used the task.
+    fn take_in(&mut self, segment: &Decoded<'_>, key: &TaskKey, seen: &Seen, last: (u64, i64)) {
+        if let Some(task) = self.tasks.get_mut(key) {
+            task.see(last);
+            if seen.has_ended {
+                self.tasks.remove(key);
             }
             return;
         }
-        if let Some(record) = seen.begun_at.and_then(|at| segment.nth(at)) {
-            if !self.early.remove(key) && !self.earlier.remove(key) {
-                self.tasks.insert(key.clone(), OpenTask::new(&record));
-            }
+        let mut early = Early { has_ended: seen.has_ended, last };
+        for before in [self.early.remove(key), self.earlier.remove(key)].into_iter().flatten() {
+            early.add(&before);
         }
-        if let Some(task) = self.tasks.get_mut(key) {
-            (task.last_seq, task.last_ns) = (task.last_seq.max(seq), task.last_ns.max(ns));
+        match seen.begun_at.and_then(|at| segment.nth(at)) {
+            Some(_) if early.has_ended => {}
+            Some(record) => {
+                let mut task = OpenTask::new(&record);
+                task.see(early.last);
+                self.tasks.insert(key.clone(), task);
+            }
+            None => {
+                self.early.insert(key.clone(), early);
+            }
         }
     }
 
-    /// Forgets ends whose begins have not come with this drain or the one before: they were not kept.
+    /// Forgets tasks whose begins have not come with this drain or the one before: they were not kept.
     pub fn end_round(&mut self) {
         self.earlier = std::mem::take(&mut self.early);
     }
@@ -124,11 +141,22 @@ impl OpenTasks {
     }
 }
 
+impl Early {
+    fn add(&mut self, other: &Self) {
+        self.has_ended |= other.has_ended;
+        self.last = (self.last.0.max(other.last.0), self.last.1.max(other.last.1));
+    }
+}
+
 impl OpenTask {
     fn new(record: &Record<'_>) -> Self {
         let mut writer = SegmentWriter::new(record.source);
         writer.copy(record);
         Self { record: writer.take(), last_seq: record.seq, last_ns: record.ts_ns }
+    }
+
+    fn see(&mut self, (seq, ns): (u64, i64)) {
+        (self.last_seq, self.last_ns) = (self.last_seq.max(seq), self.last_ns.max(ns));
     }
 
     fn end<'a>(&self, record: Record<'a>) -> Record<'a> {
@@ -151,5 +179,73 @@ impl OpenTask {
             detail: Detail::End(end),
             ..record
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::segment::{CallsiteDefinition, EndHead, Message, RecordHead, TaskDefinition, TaskOrigin};
+
+    /// A segment that describes one task, always the same, and has records of it.
+    fn segment(begins: bool, events: &[u64], end: Option<u64>) -> Segment {
+        let mut writer = SegmentWriter::new(&Source::this_process("orders"));
+        let place =
+            CallsiteDefinition { name: "load", target: "t", module: None, file: None, line: None, level: Level::INFO };
+        let callsite = writer.define_callsite(1, &place, std::iter::empty());
+        let definition = TaskDefinition {
+            origin: TaskOrigin::Root(Uuid::from_u128(7)),
+            callsite,
+            started_ns: 100,
+            own_context: false,
+            foreign_parent: None,
+            context: &[],
+            begins,
+        };
+        let task = Some(writer.define_task(1, 0, 0, &definition));
+        let head = |seq: u64| RecordHead { level: Level::INFO, callsite: None, task, seq, ts_ns: 100 + seq as i64 };
+        events.iter().for_each(|seq| writer.event(&head(*seq), &Message::default(), &[]));
+        if let Some(seq) = end {
+            let end = EndHead { outcome: Outcome::Succeeded, duration_ns: 1, busy_ns: 1, error: &[], quiet: false };
+            writer.end(&head(seq), &end, &Message::default(), &[]);
+        }
+        writer.take()
+    }
+
+    /// Number and time of the end that the task gets.
+    fn end_after(segments: &[&Segment], drains: bool) -> Option<(u64, i64)> {
+        let mut open = OpenTasks::default();
+        for segment in segments {
+            open.read(&segment.decode().unwrap());
+            if drains {
+                open.end_round();
+            }
+        }
+        let ends = open.interrupted(&Source::default());
+        ends.decode().ok().and_then(|decoded| decoded.nth(0).map(|end| (end.seq, end.ts_ns)))
+    }
+
+    #[test]
+    fn an_end_comes_behind_all_that_was_seen_in_whatever_order() {
+        let (begin, later) = (segment(true, &[1, 2], None), segment(false, &[3, 4], None));
+        for drains in [false, true] {
+            for segments in [[&begin, &later], [&later, &begin]] {
+                assert_eq!(end_after(&segments, drains), Some((5, 104)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_that_ended_gets_no_other_end_in_whatever_order() {
+        let (begin, middle, end) =
+            (segment(true, &[1], None), segment(false, &[2], None), segment(false, &[3], Some(4)));
+        for segments in
+            [[&begin, &middle, &end], [&end, &middle, &begin], [&middle, &end, &begin], [&end, &begin, &middle]]
+        {
+            assert_eq!(end_after(&segments, false), None);
+        }
+        assert_eq!(end_after(&[&segment(true, &[1, 2], Some(3))], true), None);
     }
 }

@@ -18,6 +18,7 @@ Examples:
   spanlake cat lake --level warn         warnings and errors, one a line
   spanlake cat lake --json > all.jsonl   everything, one JSON object a line
   spanlake spool ls lake                 crash-proof spools, and what was left
+  spanlake recover lake                  what killed processes left behind
 
 `spanlake tree --help` and so on have more.";
 
@@ -110,6 +111,28 @@ Examples:
 Exit code:
   0 when nothing is damaged; 1 when something is, or cannot be read";
 
+/// The examples of `spanlake recover --help`.
+pub const RECOVER_EXAMPLES: &str = "\
+How to read it:
+  ✓ all of it is in the lake, and the spool is gone
+  ! what stood before the damage is in the lake; a copy of each damaged segment
+    is in quarantine, and the spool is gone
+  ✗ nothing of it could be recovered, for the reason that is told
+  Tasks that were open end as interrupted. Spools of live processes are left
+  alone. It may be killed and run again, by several at once: each record comes
+  into the lake once.
+
+Examples:
+  spanlake recover lake
+      what dead processes left in lake/.spool
+  spanlake recover lake --spool fast-disk/spool
+      what they left in another folder
+  spanlake recover lake --json
+      one JSON object for each process
+
+Exit code:
+  0 when all was recovered, or nothing was there; 1 when something could not be";
+
 /// Shows the tasks and records that a program left in a lake, and what it left in its spool.
 #[derive(Debug, Parser)]
 #[command(name = "spanlake", version, after_help = EXAMPLES)]
@@ -132,6 +155,9 @@ pub enum Command {
     /// Show records, one a line, in order of time
     #[command(after_long_help = CAT_EXAMPLES)]
     Cat(CatArgs),
+    /// Put what dead processes left in their spools into the lake
+    #[command(after_long_help = RECOVER_EXAMPLES)]
+    Recover(RecoverArgs),
     /// Show or check the crash-proof spools of a lake
     #[command(subcommand)]
     Spool(SpoolCommand),
@@ -210,6 +236,19 @@ pub struct CatArgs {
     /// How long to go on.
     #[command(flatten)]
     pub follow: FollowArgs,
+}
+
+/// What `spanlake recover` takes.
+#[derive(ClapArgs, Debug)]
+pub struct RecoverArgs {
+    /// The lake of the processes
+    pub lake: PathBuf,
+    /// The folder of the spools, when it is not `.spool` in the lake
+    #[arg(long, value_name = "FOLDER")]
+    pub spool: Option<PathBuf>,
+    /// Write JSON lines, an object for each process
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
 }
 
 /// What `spanlake spool ls` and `spanlake spool verify` take.

@@ -1,5 +1,6 @@
 //! JSON objects, written piece by piece.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde_json::value::RawValue;
@@ -88,6 +89,17 @@ impl<'a> Object<'a> {
             before = b",";
         }
         self.out.write_all(if before == b"[" { b"[]" } else { b"]" })
+    }
+
+    /// An array of texts.
+    pub(crate) fn texts<'t>(&mut self, name: &str, texts: impl Iterator<Item = Cow<'t, str>>) -> io::Result<()> {
+        self.name(name)?;
+        self.out.write_all(b"[")?;
+        for (at, text) in texts.enumerate() {
+            self.out.write_all(if at == 0 { b"" } else { b"," })?;
+            put_text(self.out, &text)?;
+        }
+        self.out.write_all(b"]")
     }
 
     fn name(&mut self, name: &str) -> io::Result<()> {

@@ -3,13 +3,15 @@
 //! # What
 //!
 //! `spanlake tree` prints tasks with their records, `spanlake cat` records as lines. Both take a lake, any folder with
-//! records in it, or a single JSONL or Parquet file, finished or growing. `spanlake spool ls` and `spanlake spool verify`
-//! show and check crash-proof spools, also of live processes, and change nothing.
+//! records in it, or a single JSONL or Parquet file, finished or growing. `spanlake recover` puts what
+//! dead processes left in their spools into the lake; `spanlake spool ls` and `spanlake spool verify` show and check
+//! spools, also of live processes, and change nothing.
 //!
 //! # Flow
 //!
-//! `args` says what can be typed, `tree` and `cat` read through `spanlake-query`, `spool` through `spanlake-core`, and
-//! `screen` writes lines. All text that comes from a lake is escaped where it is put into a `Line`, and nowhere else.
+//! `args` says what can be typed, `tree` and `cat` read through `spanlake-query`, `spool` through `spanlake-core`,
+//! `recover` calls `spanlake-lake`, and `screen` writes lines. All text that comes from a lake is escaped where it is put
+//! into a `Line`, and nowhere else.
 //!
 //! # What can be lost
 //!
@@ -19,7 +21,8 @@
 //! # Exit codes
 //!
 //! 0 also when nothing matched or the reader of a pipe went away; 1 when the lake cannot be read, the output cannot be
-//! written, or a spool that was to be verified is damaged; 2 when the command line is wrong.
+//! written, a spool that was to be verified is damaged, or one could not be recovered as a whole; 2 when the command line
+//! is wrong.
 
 #![warn(missing_docs)]
 
@@ -32,6 +35,7 @@ mod pairs;
 mod json;
 mod cat;
 mod tree;
+mod recover;
 mod spool;
 
 use std::ffi::OsString;
@@ -90,6 +94,7 @@ fn run(args: Args) -> Result<(), Failure> {
             let mut screen = Screen::stdout(args.color, true);
             cat::run(&cat, &mut screen, &mut notes)
         }
+        Command::Recover(recover) => recover::run(&recover, &mut Screen::stdout(args.color, true)),
         Command::Spool(command) => spool::run(&command, &mut Screen::stdout(args.color, true)),
     }
 }

@@ -24,6 +24,16 @@ pub(crate) fn run(command: &SpoolCommand, screen: &mut Screen) -> Result<(), Fai
     }
 }
 
+/// How many spools in a folder belong to live processes, as far as can be told.
+pub(crate) fn count_live(folder: &Path) -> u64 {
+    Spools::look_in(folder).map_or(0, |spools| spools.count(State::Live))
+}
+
+/// Fails when there is no folder here that can be read.
+pub(crate) fn must_be_folder(folder: &Path) -> Result<(), Error> {
+    fs::read_dir(folder).map(|_| ()).map_err(|error| unreadable(folder, error))
+}
+
 /// The spools in a folder.
 struct Spools {
     disk: Arc<dyn Disk>,
@@ -35,9 +45,16 @@ struct Spools {
 }
 
 impl Spools {
+    /// Those of a lake, in the folder that is made for them, or those in this very folder.
     fn look(path: &Path) -> Result<Self, Error> {
-        let disk = disk::real();
-        let folder = folder(path)?;
+        let of_lake = path.join(FOLDER);
+        let folder = if of_lake.is_dir() { &of_lake } else { path };
+        must_be_folder(folder)?;
+        Self::look_in(folder)
+    }
+
+    fn look_in(folder: &Path) -> Result<Self, Error> {
+        let (disk, folder) = (disk::real(), folder.to_owned());
         let mut spools = Self { folder, inspections: vec![], errors: vec![], disk };
         let folders =
             spool::orphans(&*spools.disk, &spools.folder).map_err(|error| unreadable(&spools.folder, error))?;
@@ -59,14 +76,6 @@ impl Spools {
         self.errors.iter().for_each(notes::print_error);
         if self.errors.is_empty() { Ok(()) } else { Err(Failure::Told) }
     }
-}
-
-/// Where the spools are: in the folder of a lake that is made for them, or in this very folder.
-fn folder(path: &Path) -> Result<PathBuf, Error> {
-    let of_lake = path.join(FOLDER);
-    let folder = if of_lake.is_dir() { of_lake } else { path.to_owned() };
-    fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))?;
-    Ok(folder)
 }
 
 fn unreadable(folder: &Path, error: std::io::Error) -> Error {

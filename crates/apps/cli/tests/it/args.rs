@@ -1,11 +1,17 @@
 //! The command line: what the help shows can be typed.
 
 use clap::{CommandFactory, Parser};
-use spanlake_cli::args::{Args, CAT_EXAMPLES, EXAMPLES, LS_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES};
+use spanlake_cli::args::{Args, CAT_EXAMPLES, EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES};
 
 /// The texts, and how many examples are in each.
-const TEXTS: [(&str, usize); 5] =
-    [(EXAMPLES, 6), (TREE_EXAMPLES, 11), (CAT_EXAMPLES, 6), (LS_EXAMPLES, 3), (VERIFY_EXAMPLES, 2)];
+const TEXTS: [(&str, usize); 6] = [
+    (EXAMPLES, 7),
+    (TREE_EXAMPLES, 11),
+    (CAT_EXAMPLES, 6),
+    (LS_EXAMPLES, 3),
+    (VERIFY_EXAMPLES, 2),
+    (RECOVER_EXAMPLES, 3),
+];
 
 /// The command lines among the lines of a help text, without what a shell would take and without the remark behind.
 fn command_lines(text: &str) -> Vec<Vec<&str>> {
@@ -55,6 +61,8 @@ fn wrong_values_are_refused() {
         "tree lake --for 10s",
         "cat lake --follow --for never",
         "cat lake --failed",
+        "recover",
+        "recover lake --spool",
         "spool lake",
         "spool ls",
         "spool verify lake --follow",

@@ -9,3 +9,4 @@ mod ends;
 mod hostile;
 mod killed;
 mod spool;
+mod recover;

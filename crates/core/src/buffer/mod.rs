@@ -46,6 +46,10 @@ const PAGE_SHARE: usize = 16;
 /// The smallest page of a spool, but for the room behind.
 const LEAST_PAGE_BYTES: usize = 16 << 10;
 
+/// A thread that wrote more than this between two drains gets a whole page for the next segment; a page of the heap
+/// that grows is cleared and copied as it does.
+const BUSY_BYTES: usize = 4 << 10;
+
 /// How many emptied segments are kept for reuse.
 const SPARE_SEGMENTS: usize = 16;
 
@@ -298,7 +302,7 @@ impl Buffer {
 impl Inner {
     fn empty_shard(&self, state: &mut ShardState, segments: &mut Vec<Segment>) {
         state.state_losses(self);
-        state.seal(|len| if len > SEGMENT_BYTES / 4 { self.spare() } else { Page::default() });
+        state.seal(|len| if len > BUSY_BYTES { self.spare() } else { Page::default() });
         let (lane, mut first_ns) = (std::ptr::from_ref(state).addr(), i64::MIN);
         segments.extend(state.sealed.drain(..).map(|mut segment| {
             // A clock that was set back between two segments must not bring the later one to the front.

@@ -144,10 +144,14 @@ impl Shard {
         if !state.unstated.is_empty() {
             state.state_losses(&self.buffer);
         }
-        let before = state.writer.len();
-        write(&mut state.writer, shortest);
-        if state.writer.has_overflowed() {
-            return self.write_on_next_page(state, before, &mut |writer| write(writer, shortest));
+        let mut before = state.writer.len();
+        loop {
+            // Called in one place only, so that the compiler puts it here.
+            write(&mut state.writer, shortest);
+            if !state.writer.has_overflowed() {
+                break;
+            }
+            before = self.take_back(state, before);
         }
         state.credit -= (state.writer.len() - before) as isize;
         if state.writer.len() >= SEGMENT_BYTES {
@@ -156,20 +160,15 @@ impl Shard {
         }
     }
 
-    /// A page that is a file does not grow: what did not fit is taken back, and written on the next page, with the
-    /// definitions that it needs there.
+    /// A page that is a file does not grow: what did not fit is taken back, to be written on the next page, with the
+    /// definitions that it needs there. Gives where that begins.
     #[cold]
-    fn write_on_next_page(&self, state: &mut ShardState, before: usize, write: &mut dyn FnMut(&mut SegmentWriter)) {
-        let mut before = before;
-        while state.writer.has_overflowed() {
-            state.writer.cut(before);
-            let least = if before == 0 { 2 * state.writer.capacity() } else { 0 };
-            self.buffer.turn_page(state, least);
-            before = 0;
-            write(&mut state.writer);
-        }
-        state.credit -= state.writer.len() as isize;
+    fn take_back(&self, state: &mut ShardState, before: usize) -> usize {
+        state.writer.cut(before);
+        let least = if before == 0 { 2 * state.writer.capacity() } else { 0 };
+        self.buffer.turn_page(state, least);
         self.buffer.wake();
+        0
     }
 
     /// Makes room by the policy, or says why not.

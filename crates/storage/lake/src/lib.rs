@@ -47,6 +47,12 @@
 //! never half a Parquet file. Names that start with [`layout::HIDDEN_PREFIX`] are files that were not finished; engines pass over
 //! them.
 //!
+//! # Limits
+//!
+//! [`Limits`] say how many bytes and files a lake may have, how old they get, and how many bytes an hour brings. A
+//! [`Keeper`], given to each sink, deletes the oldest files before something is written, and drops the least severe
+//! records when the hour has no room for them. Without it a lake grows as it is written to.
+//!
 //! # Features
 //!
 //! - `parquet` (default): [`ParquetSink`], with Arrow and zstd.

@@ -241,7 +241,7 @@ pub struct CatArgs {
 /// What `spanlake recover` takes.
 #[derive(ClapArgs, Debug)]
 pub struct RecoverArgs {
-    /// The lake of the processes
+    /// A lake; records go to the lakes that their processes wrote to, and to this one where such a lake is gone
     pub lake: PathBuf,
     /// The folder of the spools, when it is not `.spool` in the lake
     #[arg(long, value_name = "FOLDER")]

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &RecoverArgs, screen: &mut Screen) -> Result<(), Failure
     if all.iter().all(is_whole) { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// A lake that is nowhere yet is made, if the spools are elsewhere.
+/// A lake that is nowhere yet is made if the spools are elsewhere.
 fn recovery(args: &RecoverArgs) -> Result<Recovery, Error> {
     match &args.spool {
         Some(folder) => {

@@ -110,6 +110,7 @@ fn put_spool(object: &mut Object<'_>, inspection: &Inspection) -> io::Result<()>
 
 fn put_sink(object: &mut Object<'_>, sink: &Recipe) -> io::Result<()> {
     object.text("kind", Some(&sink.kind))?;
+    object.text("lake", Some(&sink.lake.to_string_lossy()))?;
     object.text("level", Some(&sink.level.to_string()))?;
     object.text("partition", Some(&sink.partition))
 }

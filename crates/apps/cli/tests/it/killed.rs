@@ -72,8 +72,11 @@ impl Drop for Process {
     }
 }
 
-/// Takes a first batch and never gives it back.
-struct Stuck(Sender<()>);
+/// Takes a first batch and never gives it back; the lake is the folder above the spool.
+struct Stuck {
+    taken: Sender<()>,
+    lake: PathBuf,
+}
 
 impl Sink for Stuck {
     fn name(&self) -> &str {
@@ -81,7 +84,7 @@ impl Sink for Stuck {
     }
 
     fn write(&mut self, _: &Batch<'_>) -> Result<(), Error> {
-        self.0.send(()).expect("the other end is there");
+        self.taken.send(()).expect("the other end is there");
         loop {
             std::thread::park();
         }
@@ -93,19 +96,19 @@ impl Sink for Stuck {
 
     fn recipe(&self) -> Option<Recipe> {
         let partition = "run_date={year}-{month}-{day}".to_owned();
-        // A lake that is not there: recovery then takes the one it is told.
-        Some(Recipe { kind: "jsonl".to_owned(), lake: "/nowhere".into(), level: LevelFilter::DEBUG, partition })
+        Some(Recipe { kind: "jsonl".to_owned(), lake: self.lake.clone(), level: LevelFilter::DEBUG, partition })
     }
 }
 
 /// The child's part; in the parent it does nothing.
 #[test]
 fn plays_the_child() {
-    let Some(spool) = std::env::var_os(SPOOL) else {
+    let Some(spool) = std::env::var_os(SPOOL).map(PathBuf::from) else {
         return;
     };
-    let (stuck, is_stuck) = mpsc::channel();
-    let builder = CaptureLayer::builder().service("orders").sink(Stuck(stuck)).spool(spool);
+    let (taken, is_stuck) = mpsc::channel();
+    let stuck = Stuck { taken, lake: spool.parent().expect("a folder above").to_owned() };
+    let builder = CaptureLayer::builder().service("orders").sink(stuck).spool(spool);
     let (capture, _guard) = builder.build().expect("a spool");
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(capture)).expect("the only one");
     let _open = info_span!("load", table = "orders").entered();

@@ -169,14 +169,26 @@ fn what_is_in_the_lake_already_is_not_written_again() {
 }
 
 #[test]
-fn spools_may_be_elsewhere_and_the_lake_nowhere_yet() {
+fn spools_may_be_elsewhere() {
+    let lake = Lake::empty();
+    let elsewhere = lake.path().join("fast");
+    drop(Process::start(&elsewhere).kill());
+    assert_eq!(lake.prints("recover lake"), "nothing to recover\n");
+    let command = format!("recover lake --spool {}", elsewhere.display());
+    assert!(lake.prints(&command).ends_with("recovered from 1 spool: 154 records, 1 task interrupted\n"));
+    assert_eq!(records(&lake, "").len(), IN_LAKE);
+    assert_eq!(lake.prints(&command), "nothing to recover\n");
+}
+
+#[test]
+fn a_lake_that_is_gone_has_been_moved_to_the_one_that_is_named() {
     let lake = Lake::empty();
     let (elsewhere, new) = (lake.path().join("fast"), lake.path().join("new"));
-    drop(Process::start(&elsewhere).kill());
+    let folder = Process::start(&elsewhere).kill();
+    change_ledger(&folder, |ledger| ledger.sinks[0].lake = lake.path().join("gone"));
     let command = format!("recover {} --spool {}", new.display(), elsewhere.display());
-    assert!(lake.prints(&command).ends_with("recovered from 1 spool: 154 records, 1 task interrupted\n"));
+    assert!(lake.prints(&command).starts_with("✓ "));
     assert_eq!(lake.prints(&format!("cat {} --json", new.display())).lines().count(), IN_LAKE);
-    assert_eq!(lake.prints(&command), "nothing to recover\n");
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn problem(inspection: &Inspection) -> Option<String> {
     match &inspection.ledger {
         Some(Ok(_)) => None,
         Some(Err(error)) => Some(error.to_string()),
-        None => (inspection.state == State::Damaged).then(|| "it has no ledger".to_owned()),
+        None => (inspection.state == State::Damaged).then(|| "the ledger is missing".to_owned()),
     }
 }
 

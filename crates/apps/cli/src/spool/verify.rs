@@ -174,24 +174,23 @@ fn put_text(screen: &mut Screen, inspection: &Inspection, checked: &[Checked<'_>
 
 fn ledger_line(inspection: &Inspection) -> Line {
     let mut line = Line::new();
-    line.put(DIM, "│ ledger  ");
-    match (ledger(inspection), problem(inspection)) {
-        (Some(ledger), _) => {
-            put_sinks(&mut line, &ledger.sinks);
-            if ledger.open.records() > 0 {
-                let tasks = words::counted(ledger.open.records(), "task");
-                line.put(DIM, format_args!("  {tasks} open when it was written"));
-            }
-            if ledger.is_done {
-                line.put(GOOD, "  all of it is in the lake");
-            }
-        }
-        (None, Some(problem)) => {
-            line.put(BAD, problem);
-        }
-        (None, None) => {
-            line.put(DIM, "none");
-        }
+    line.put(DIM, "│ ");
+    if let Some(problem) = problem(inspection) {
+        line.put(BAD, problem);
+        return line;
+    }
+    line.put(DIM, "ledger  ");
+    let Some(ledger) = ledger(inspection) else {
+        line.put(DIM, "none");
+        return line;
+    };
+    put_sinks(&mut line, &ledger.sinks);
+    if ledger.open.records() > 0 {
+        let tasks = words::counted(ledger.open.records(), "task");
+        line.put(DIM, format_args!("  {tasks} open when it was written"));
+    }
+    if ledger.is_done {
+        line.put(GOOD, "  all of it is in the lake");
     }
     line
 }

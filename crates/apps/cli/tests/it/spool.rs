@@ -168,7 +168,7 @@ fn a_spool_needs_its_ledger() {
     let folder = Process::start(&spool(&lake)).kill();
     let ledger = folder.join("ledger");
     fs::write(&ledger, "SPLL").expect("write");
-    let table = [("the ledger is damaged", true), ("it has no ledger", false)];
+    let table = [("the ledger is damaged", true), ("the ledger is missing", false)];
     for (problem, exists) in table {
         if !exists {
             fs::remove_file(&ledger).expect("remove");
@@ -180,7 +180,7 @@ fn a_spool_needs_its_ledger() {
         let (spool, code) = verified(&lake);
         assert_eq!((&spool["records"], &spool["damaged"], code), (&RECORDS.into(), &true.into(), 1));
         let text = stdout(&lake.run("spool verify lake"));
-        assert!(text.contains(&format!("\n│ ledger  {problem}\n")), "{text}");
+        assert!(text.contains(&format!("\n│ {problem}\n")), "{text}");
         assert!(text.ends_with(" · damaged: 1 ledger\n"), "{text}");
     }
 }

@@ -13,3 +13,7 @@ pub use script::{NO_TASK, Script, TaskId, give};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/ends.md")]
 struct Ends;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/spool.md")]
+struct Spool;

@@ -46,7 +46,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes a folder and those above it. One that is there is left as it is.
+    /// Makes a folder and those above it, which are shared. One that is there is left as it is.
     fn create_folder(&self, folder: &Path, access: Access) -> io::Result<()>;
 
     /// Removes an empty folder.

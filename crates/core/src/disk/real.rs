@@ -74,6 +74,8 @@ impl Disk for RealDisk {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         if access == Access::Private {
+            // Only the folder itself: one above it may be a lake, which others read.
+            folder.parent().map_or(Ok(()), fs::create_dir_all)?;
             builder.mode(0o700);
         }
         builder.create(folder)

@@ -185,8 +185,9 @@ fn numbered(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 }
 
 fn aside(disk: &dyn Disk, folder: &Path) -> io::Result<PathBuf> {
-    let spool = folder.parent().unwrap_or(folder);
-    let aside = spool.join(QUARANTINE).join(folder.file_name().unwrap_or_default());
+    let quarantine = folder.parent().unwrap_or(folder).join(QUARANTINE);
+    let aside = quarantine.join(folder.file_name().unwrap_or_default());
+    disk.create_folder(&quarantine, Access::Private)?;
     disk.create_folder(&aside, Access::Private)?;
     Ok(aside)
 }

@@ -38,6 +38,9 @@ fn what_is_private_is_the_owners_only() {
     real().create_folder(&inner, Access::Private).unwrap();
     drop(real().create(&inner.join("c"), Access::Private).unwrap());
     assert_eq!((mode(&inner), mode(&inner.join("c"))), (0o700, 0o600));
+    let shared = folder.path().join("d");
+    real().create_folder(&shared, Access::Shared).unwrap();
+    assert_eq!(mode(&folder.path().join("a")), mode(&shared), "what is above it may be others' too");
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn look_at(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Inspection>> {
     let is_held = OwnerLock::is_held(folder)?;
     let ledger = match Ledger::read(disk, folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) if error.kind() != ErrorKind::InvalidData => return Err(error),
+        Err(error) if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::Unsupported) => return Err(error),
         read => Some(read),
     };
     let entries = disk.list(folder)?;
@@ -107,6 +107,7 @@ fn look_at(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Inspection>> {
     let state = match &ledger {
         _ if is_held => State::Live,
         Some(Ok(_)) => State::Orphaned,
+        Some(Err(error)) if error.kind() == ErrorKind::Unsupported => State::Orphaned,
         None if segments.is_empty() => State::Orphaned,
         Some(Err(_)) | None => State::Damaged,
     };
@@ -163,7 +164,7 @@ mod tests {
         folder(spool.path(), "1-empty", &[]);
         folder(spool.path(), "2-begun", &[("lock", b"")]);
         let left = folder(spool.path(), "3-left", &[("lock", b""), ("000000000002.seg", b"ab"), ("9.txt", b"x")]);
-        Ledger::new(&Source::default(), vec![]).write(&*disk, &left).unwrap();
+        Ledger::new(&Source::default(), &left, vec![]).write(&*disk, &left).unwrap();
         folder(spool.path(), "4-without", &[("000000000001.seg", b"abc")]);
         folder(spool.path(), "5-unreadable", &[("ledger", b"SPLL, but no more")]);
         folder(spool.path(), "6-of-others", &[("readme", b"")]);

@@ -1,6 +1,6 @@
 //! The files of a spool, and the thread that has the next ones ready and syncs those in use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ pub(super) struct Files {
     folder: PathBuf,
     page_bytes: usize,
     next: AtomicU64,
-    ready: Mutex<Vec<Page>>,
+    ready: Mutex<VecDeque<Page>>,
     live: Mutex<BTreeMap<u64, Sync>>,
     /// Whether files were made since their folder was synced.
     has_new: AtomicBool,
@@ -84,7 +84,7 @@ impl Files {
     /// A page with at least this much room, of memory if it must be.
     pub(super) fn page(&self, least: usize) -> Page {
         if least <= self.page_bytes {
-            let ready = lock(&self.ready).pop();
+            let ready = lock(&self.ready).pop_front();
             self.want();
             if let Some(page) = ready {
                 return page;
@@ -191,7 +191,7 @@ impl Files {
     fn make_ready(&self) {
         while lock(&self.ready).len() < READY && !self.is_closed.load(Ordering::Acquire) {
             match self.create(self.page_bytes) {
-                Ok(page) => lock(&self.ready).push(page),
+                Ok(page) => lock(&self.ready).push_back(page),
                 // The next thread that needs one tries for itself.
                 Err(error) => return self.failed(&error),
             }

@@ -22,6 +22,8 @@ use crate::value::put_text;
 pub struct Ledger {
     /// The process.
     pub source: Source,
+    /// The folder it was made in. A ledger in another one has been moved, or is a copy.
+    pub folder: PathBuf,
     /// Its sinks.
     pub sinks: Vec<Recipe>,
     /// In each folder of its lakes, the last file of the process and its length. Files of the process with a higher number,
@@ -43,9 +45,17 @@ const VERSION: u8 = 1;
 const HEAD: usize = 8;
 
 impl Ledger {
-    pub(super) fn new(source: &Source, sinks: Vec<Recipe>) -> Self {
+    pub(super) fn new(source: &Source, folder: &Path, sinks: Vec<Recipe>) -> Self {
         let (source, files) = (source.clone(), BTreeMap::new());
-        Self { source, sinks, files, released: Vec::new(), open: Segment::default(), is_done: false }
+        Self {
+            source,
+            folder: folder.to_owned(),
+            sinks,
+            files,
+            released: Vec::new(),
+            open: Segment::default(),
+            is_done: false,
+        }
     }
 
     /// Notes how long a file is, which is the last of its folder unless an earlier note names a later one.
@@ -78,10 +88,18 @@ impl Ledger {
         disk.sync_folder(folder)
     }
 
-    /// Reads the ledger of the spool in `folder`.
+    /// Reads the ledger of the spool in `folder`. One that a newer version wrote is not damaged, but not to be read either:
+    /// its kind of error is `Unsupported`.
     pub fn read(disk: &dyn Disk, folder: &Path) -> io::Result<Self> {
         let bytes = disk.read(&folder.join(LEDGER))?;
-        decode(&bytes).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the ledger is damaged"))
+        match payload(&bytes) {
+            Some((version, _)) if version > VERSION => {
+                Err(io::Error::new(ErrorKind::Unsupported, "a newer version wrote the ledger"))
+            }
+            payload => payload
+                .and_then(|(_, payload)| decode(payload))
+                .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the ledger is damaged")),
+        }
     }
 
     fn encode(&self) -> io::Result<Vec<u8>> {
@@ -90,6 +108,7 @@ impl Ledger {
         payload.extend_from_slice(&self.source.started_us.to_le_bytes());
         put_text(&mut payload, &self.source.host);
         put_text(&mut payload, &self.source.service);
+        put_text(&mut payload, text_of(&self.folder)?);
         put_varint(&mut payload, self.sinks.len() as u64);
         for sink in &self.sinks {
             put_text(&mut payload, &sink.kind);
@@ -120,20 +139,25 @@ fn text_of(path: &Path) -> io::Result<&str> {
     path.to_str().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a path is not UTF-8"))
 }
 
-/// Takes a ledger's bytes apart; `None` for anything that [`Ledger::write`] did not write.
-fn decode(bytes: &[u8]) -> Option<Ledger> {
+/// The version of a ledger that is whole, and what it says; `None` for anything that [`Ledger::write`] did not write.
+fn payload(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let mut cursor = Cursor::new(bytes);
     let head: [u8; HEAD] = cursor.array()?;
-    if head[..4] != MAGIC[..] || head[4] != VERSION {
+    if head[..4] != MAGIC[..] || head[4] == 0 {
         return None;
     }
     let (len, sum) = (cursor.u32()?, cursor.u32()?);
     let payload = cursor.take(usize::try_from(len).ok()?).filter(|payload| checksum(payload) == sum)?;
+    Some((head[4], payload))
+}
+
+fn decode(payload: &[u8]) -> Option<Ledger> {
     let mut cursor = Cursor::new(payload);
     let (pid, started_us) = (cursor.u32()?, cursor.i64()?);
     let (host, service) = (cursor.text()?.to_owned(), cursor.text()?.to_owned());
     let source = Source { host, service, pid, started_us, ..Source::default() };
-    let mut ledger = Ledger::new(&source, Vec::new());
+    let folder = cursor.text()?;
+    let mut ledger = Ledger::new(&source, Path::new(folder), Vec::new());
     for _ in 0..cursor.varint()? {
         let (kind, lake) = (cursor.text()?.to_owned(), PathBuf::from(cursor.text()?));
         let level: LevelFilter = cursor.text()?.parse().ok()?;
@@ -169,7 +193,7 @@ mod tests {
             level: LevelFilter::DEBUG,
             partition: "day={day}".into(),
         };
-        let mut ledger = Ledger::new(&Source::this_process("orders"), vec![recipe.clone()]);
+        let mut ledger = Ledger::new(&Source::this_process("orders"), Path::new("/spool"), vec![recipe.clone()]);
         ledger.note(file("debug_json/records/day=1/p_0001.jsonl", 7));
         ledger.released = vec![3, 900];
         ledger.write(&*disk, folder.path()).unwrap();
@@ -183,19 +207,30 @@ mod tests {
 
     #[test]
     fn damage_is_noticed_wherever_it_is() {
-        let bytes = Ledger::new(&Source::this_process("orders"), vec![]).encode().unwrap();
-        assert!(decode(&bytes).is_some());
-        for at in (0..bytes.len()).filter(|at| !(5..HEAD).contains(at)) {
+        let bytes = Ledger::new(&Source::this_process("orders"), Path::new("/spool"), vec![]).encode().unwrap();
+        assert!(payload(&bytes).is_some());
+        for at in (0..bytes.len()).filter(|at| !(4..HEAD).contains(at)) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            assert!(decode(&damaged).is_none(), "byte {at}");
-            assert!(decode(&bytes[..at]).is_none(), "cut at {at}");
+            assert!(payload(&damaged).is_none(), "byte {at}");
+            assert!(payload(&bytes[..at]).is_none(), "cut at {at}");
         }
     }
 
     #[test]
+    fn a_newer_ledger_is_not_taken_for_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::new(&Source::default(), folder.path(), vec![]);
+        let mut bytes = ledger.encode().unwrap();
+        bytes[4] = VERSION + 1;
+        std::fs::write(folder.path().join(LEDGER), bytes).unwrap();
+        let error = Ledger::read(&*crate::disk::real(), folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
     fn each_chain_keeps_its_last_file() {
-        let mut ledger = Ledger::new(&Source::default(), vec![]);
+        let mut ledger = Ledger::new(&Source::default(), Path::new("/spool"), vec![]);
         for (path, bytes) in
             [("a/p_0001.jsonl", 1), ("a/p_0002.jsonl", 2), ("b/p_0001.jsonl", 3), ("a/p_0001.jsonl", 9)]
         {

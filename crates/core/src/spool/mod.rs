@@ -150,7 +150,7 @@ impl Spool {
         disk.create_folder(folder, Access::Private)
             .map_err(|error| refused("cannot make the folder", folder, error))?;
         let own = OwnerLock::claim(&**disk, folder, &source.process_name())?;
-        let ledger = Ledger::new(source, sinks);
+        let ledger = Ledger::new(source, own.folder(), sinks);
         ledger.write(&**disk, own.folder()).map_err(|error| refused("cannot write the ledger", own.folder(), error))?;
         let files = Arc::new(Files::new(Arc::clone(disk), own.folder().to_owned(), page_bytes));
         let keeper = Keeper::spawn(Arc::clone(&files), *sync_every)?;

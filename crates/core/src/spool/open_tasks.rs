@@ -21,6 +21,8 @@ pub struct OpenTasks {
     early: HashMap<TaskKey, Early>,
     /// Those of the drain before.
     earlier: HashMap<TaskKey, Early>,
+    /// When the process was last heard of.
+    last_ns: i64,
 }
 
 #[derive(Debug)]
@@ -28,14 +30,13 @@ struct OpenTask {
     /// A record of it, which is all that is needed to write another one.
     record: Segment,
     last_seq: u64,
-    last_ns: i64,
 }
 
 /// What was seen of a task whose begin was not.
 #[derive(Clone, Copy, Debug)]
 struct Early {
     has_ended: bool,
-    last: (u64, i64),
+    last_seq: u64,
 }
 
 /// What one segment says of one task, by the position of its description.
@@ -43,7 +44,7 @@ struct Early {
 struct Seen {
     begun_at: Option<usize>,
     has_ended: bool,
-    last: Option<(u64, i64)>,
+    last_seq: Option<u64>,
 }
 
 impl OpenTasks {
@@ -51,6 +52,7 @@ impl OpenTasks {
     pub fn read(&mut self, segment: &Decoded<'_>) {
         let mut seen = vec![Seen::default(); segment.task_count()];
         for (at, head) in segment.heads().enumerate() {
+            self.last_ns = self.last_ns.max(head.ts_ns);
             let Some(task) = head.task.and_then(|task| seen.get_mut(task)) else {
                 continue;
             };
@@ -59,31 +61,29 @@ impl OpenTasks {
                 Kind::End => task.has_ended = true,
                 Kind::Event | Kind::Loss => {}
             }
-            if task.last.is_none_or(|(seq, _)| seq <= head.seq) {
-                task.last = Some((head.seq, head.ts_ns));
-            }
+            task.last_seq = task.last_seq.max(Some(head.seq));
         }
         for (task, seen) in seen.iter().enumerate() {
             if seen.begun_at.is_some() && seen.has_ended {
                 continue;
             }
-            if let (Some(last), Some(key)) = (seen.last, segment.task_key(task)) {
-                self.take_in(segment, key, seen, last);
+            if let (Some(last_seq), Some(key)) = (seen.last_seq, segment.task_key(task)) {
+                self.take_in(segment, key, seen, last_seq);
             }
         }
     }
 
     /// Segments come in no order: the one with the begin may be read after one in which another thread, or the same one
     /// later, used the task.
-    fn take_in(&mut self, segment: &Decoded<'_>, key: &TaskKey, seen: &Seen, last: (u64, i64)) {
+    fn take_in(&mut self, segment: &Decoded<'_>, key: &TaskKey, seen: &Seen, last_seq: u64) {
         if let Some(task) = self.tasks.get_mut(key) {
-            task.see(last);
+            task.last_seq = task.last_seq.max(last_seq);
             if seen.has_ended {
                 self.tasks.remove(key);
             }
             return;
         }
-        let mut early = Early { has_ended: seen.has_ended, last };
+        let mut early = Early { has_ended: seen.has_ended, last_seq };
         for before in [self.early.remove(key), self.earlier.remove(key)].into_iter().flatten() {
             early.add(&before);
         }
@@ -91,7 +91,7 @@ impl OpenTasks {
             Some(_) if early.has_ended => {}
             Some(record) => {
                 let mut task = OpenTask::new(&record);
-                task.see(early.last);
+                task.last_seq = task.last_seq.max(early.last_seq);
                 self.tasks.insert(key.clone(), task);
             }
             None => {
@@ -115,6 +115,7 @@ impl OpenTasks {
                 let mut open = OpenTask::new(&record);
                 // What is there is the end itself, one number behind the last record.
                 open.last_seq = record.seq.saturating_sub(1);
+                self.last_ns = self.last_ns.max(record.ts_ns);
                 self.tasks.insert(task.key.clone(), open);
             }
         }
@@ -125,7 +126,7 @@ impl OpenTasks {
         self.tasks.is_empty()
     }
 
-    /// The ends of all that are open: interrupted when their last record was written.
+    /// The ends of all that are open: interrupted when the process was last heard of, for they ran on as long as it did.
     pub fn interrupted(&self, source: &Source) -> Segment {
         let mut writer = SegmentWriter::new(&source.with_thread(""));
         let mut tasks: Vec<(&TaskKey, &OpenTask)> = self.tasks.iter().collect();
@@ -134,7 +135,7 @@ impl OpenTasks {
         let decoded: Vec<_> = tasks.iter().filter_map(|(_, task)| Some((task.record.decode().ok()?, *task))).collect();
         for (segment, task) in &decoded {
             if let Some(record) = segment.nth(0) {
-                writer.copy(&task.end(record));
+                writer.copy(&task.end(record, self.last_ns));
             }
         }
         writer.take()
@@ -144,7 +145,7 @@ impl OpenTasks {
 impl Early {
     fn add(&mut self, other: &Self) {
         self.has_ended |= other.has_ended;
-        self.last = (self.last.0.max(other.last.0), self.last.1.max(other.last.1));
+        self.last_seq = self.last_seq.max(other.last_seq);
     }
 }
 
@@ -152,25 +153,21 @@ impl OpenTask {
     fn new(record: &Record<'_>) -> Self {
         let mut writer = SegmentWriter::new(record.source);
         writer.copy(record);
-        Self { record: writer.take(), last_seq: record.seq, last_ns: record.ts_ns }
+        Self { record: writer.take(), last_seq: record.seq }
     }
 
-    fn see(&mut self, (seq, ns): (u64, i64)) {
-        (self.last_seq, self.last_ns) = (self.last_seq.max(seq), self.last_ns.max(ns));
-    }
-
-    fn end<'a>(&self, record: Record<'a>) -> Record<'a> {
-        let started_ns = record.task.map_or(self.last_ns, |task| task.started_ns);
+    fn end<'a>(&self, record: Record<'a>, last_ns: i64) -> Record<'a> {
+        let started_ns = record.task.map_or(last_ns, |task| task.started_ns);
         let name = record.task.map_or("", |task| task.name);
         let end = End {
             outcome: Outcome::Interrupted,
-            duration_ns: u64::try_from(self.last_ns - started_ns).unwrap_or(0),
+            duration_ns: u64::try_from(last_ns - started_ns).unwrap_or(0),
             busy_ns: 0,
             error: vec![Cow::Borrowed(INTERRUPTED)],
             quiet: false,
         };
         Record {
-            ts_ns: self.last_ns,
+            ts_ns: last_ns,
             level: Level::ERROR,
             kind: Kind::End,
             seq: self.last_seq + 1,

@@ -77,6 +77,12 @@ impl Orphan {
         Ok(Some(Self { lock, ledger, segments }))
     }
 
+    /// Whether it is where it was made, so that its ledger speaks of the lakes that it wrote to. Otherwise it was moved, or it
+    /// is a copy, and its process may live.
+    pub fn is_at_home(&self) -> bool {
+        self.lock.folder() == self.ledger.folder
+    }
+
     /// The folder.
     pub fn folder(&self) -> &Path {
         self.lock.folder()
@@ -134,7 +140,7 @@ impl StoredSegment {
 
     /// Whether no record was ever written into it.
     pub fn is_blank(&self) -> bool {
-        begins_with_zeros(&self.bytes)
+        begins_with_zeros(&self.bytes) && !is_damage(&self.bytes)
     }
 }
 
@@ -251,7 +257,7 @@ mod tests {
         let disk = crate::disk::real();
         let folder = spool.path().join("left");
         std::fs::create_dir(&folder).unwrap();
-        Ledger::new(&Source::default(), vec![]).write(&*disk, &folder).unwrap();
+        Ledger::new(&Source::default(), &folder, vec![]).write(&*disk, &folder).unwrap();
         std::fs::write(folder.join("000000000001.new"), b"abc").unwrap();
         let orphan = Orphan::adopt(&*disk, &folder).unwrap().unwrap();
         orphan.finish(&*disk).unwrap();

@@ -53,6 +53,13 @@ pub struct Recovered {
     pub error: Option<Error>,
 }
 
+/// A sink to recover to.
+struct Target {
+    recipe: Recipe,
+    /// Its lake, as it is found now.
+    lake: PathBuf,
+}
+
 impl Recovery {
     /// Of the lake in this folder, whose spools are in its folder `.spool`.
     pub fn new(lake: impl AsRef<Path>) -> Self {
@@ -104,12 +111,12 @@ impl Recovery {
     fn put_back(&self, orphan: Orphan, recovered: &mut Recovered) -> Result<(), Error> {
         let recovery = |error| Error::io("Recovery", "cannot recover the spool", error);
         if !orphan.ledger.is_done {
-            let recipes = self.recipes(&orphan.ledger);
-            for recipe in &recipes {
-                self.take_back(&orphan.ledger, recipe).map_err(recovery)?;
+            let targets = self.targets(&orphan);
+            for target in &targets {
+                self.take_back(&orphan.ledger, target).map_err(recovery)?;
             }
             let mut sinks =
-                recipes.iter().map(|recipe| self.sink(recipe, &orphan.ledger)).collect::<Result<Vec<_>, _>>()?;
+                targets.iter().map(|target| self.sink(target, &orphan.ledger)).collect::<Result<Vec<_>, _>>()?;
             self.write(&orphan, &mut sinks, recovered)?;
             for sink in &mut sinks {
                 sink.flush()?;
@@ -119,25 +126,28 @@ impl Recovery {
     }
 
     /// How the dead process's sinks were set up; JSON lines for one that had none.
-    fn recipes(&self, ledger: &Ledger) -> Vec<Recipe> {
-        if !ledger.sinks.is_empty() {
-            return ledger.sinks.clone();
+    fn targets(&self, orphan: &Orphan) -> Vec<Target> {
+        let mut recipes = orphan.ledger.sinks.clone();
+        if recipes.is_empty() {
+            let (kind, lake, partition) = (JSONL.to_owned(), self.lake.clone(), DEFAULT_PARTITION.to_owned());
+            recipes.push(Recipe { kind, lake, level: LevelFilter::TRACE, partition });
         }
-        let (kind, lake, partition) = (JSONL.to_owned(), self.lake.clone(), DEFAULT_PARTITION.to_owned());
-        vec![Recipe { kind, lake, level: LevelFilter::TRACE, partition }]
-    }
-
-    /// Where the dead process's sink wrote to. A lake that is not there any more has most likely been moved here.
-    fn lake_of<'a>(&'a self, recipe: &'a Recipe) -> &'a Path {
-        if self.disk.exists(&recipe.lake).unwrap_or(false) { &recipe.lake } else { &self.lake }
+        // A spool that is not where it was made may be a copy, and the lake that its ledger speaks of that of a process
+        // that lives. A lake that is not there any more has most likely been moved here.
+        let is_there = |recipe: &Recipe| orphan.is_at_home() && self.disk.exists(&recipe.lake).unwrap_or(false);
+        let target = |recipe: Recipe| Target {
+            lake: if is_there(&recipe) { recipe.lake.clone() } else { self.lake.clone() },
+            recipe,
+        };
+        recipes.into_iter().map(target).collect()
     }
 
     /// A sink like that of the dead process. Its files have numbers that the ledger does not know, also where those that it
     /// knows were deleted since: so a further recovery can tell them apart.
-    fn sink(&self, recipe: &Recipe, ledger: &Ledger) -> Result<Box<dyn Sink>, Error> {
+    fn sink(&self, Target { recipe, lake }: &Target, ledger: &Ledger) -> Result<Box<dyn Sink>, Error> {
         let partition =
             if recipe.partition.is_empty() { Partition::none() } else { Partition::new(&recipe.partition)? };
-        let (disk, lake) = (Arc::clone(&self.disk), self.lake_of(recipe));
+        let disk = Arc::clone(&self.disk);
         match recipe.kind.as_str() {
             "jsonl" => {
                 let sink = JsonlSink::new(lake).level(recipe.level).partition(partition).disk(disk);
@@ -205,13 +215,13 @@ impl Recovery {
     }
 
     /// Removes what a sink of the dead process wrote behind its ledger.
-    fn take_back(&self, ledger: &Ledger, recipe: &Recipe) -> io::Result<()> {
+    fn take_back(&self, ledger: &Ledger, Target { recipe, lake }: &Target) -> io::Result<()> {
         let (purpose, log_type, extension) = match recipe.kind.as_str() {
             "jsonl" => (Purpose::DebugJson, LogType::Records, JSONL),
             "system_log" => (Purpose::DebugJson, LogType::SystemLog, LOG),
             _ => (Purpose::Analyst, LogType::Records, PARQUET),
         };
-        let (process, lake) = (ledger.source.process_name(), self.lake_of(recipe));
+        let process = ledger.source.process_name();
         for (path, entry) in self.walk(&folder(lake, purpose, log_type))? {
             let name = entry.name.to_string_lossy();
             let visible = name.strip_prefix(HIDDEN_PREFIX).unwrap_or(&name);

@@ -100,6 +100,35 @@ fn records_go_where_the_sinks_of_their_process_wrote() {
     assert!(stand.recover().is_empty(), "there is nothing left");
 }
 
+/// The process whose spool it was may live, and what is in its lake is its own.
+#[test]
+fn a_copied_spool_goes_into_the_lake_beside_it() {
+    let stand = Stand::new();
+    let options = BufferOptions::default();
+    let buffer = Buffer::with_spool(
+        &options,
+        stand.source.clone(),
+        &SpoolOptions::new(&stand.spool),
+        vec![stand.recipe("jsonl")],
+    );
+    let buffer = buffer.unwrap();
+    record(&buffer, &["m"]);
+    fs::write(stand.path(1), "{\"message\":\"of a live process\"}\n").unwrap();
+    let (copy, own) = (tempfile::tempdir().unwrap(), stand.spool.join(stand.source.process_name()));
+    let folder = copy.path().join(".spool").join(stand.source.process_name());
+    fs::create_dir_all(&folder).unwrap();
+    for path in fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().path()) {
+        fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let recovered = Recovery::new(copy.path()).run().unwrap();
+    assert_eq!((recovered.len(), recovered[0].records), (1, 1), "{recovered:?}");
+    assert_eq!(
+        (messages(copy.path()), messages(&stand.lake)),
+        (vec!["m".to_owned()], vec!["of a live process".to_owned()])
+    );
+    assert!(segment_in(&own).exists());
+}
+
 #[test]
 fn a_lake_that_was_moved_is_where_recovery_is_started() {
     let mut stand = Stand::new();

@@ -51,7 +51,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, real};
 
 use content::{Mapped, Written};
-use fault::Faults;
+use fault::{Failure, Faults};
 use names::{Entries, Name, Names, NodeId, ROOT};
 
 /// The real disk below a folder, with faults and a memory. Clones are the same disk.
@@ -64,6 +64,7 @@ struct Book {
     faults: Faults,
     names: Names,
     nodes: Vec<Node>,
+    watch: Option<Box<dyn FnMut(PowerCut) + Send>>,
 }
 
 enum Node {
@@ -91,6 +92,7 @@ impl FakeDisk {
             faults: Faults::default(),
             names: Names::new(Entries::new()),
             nodes: vec![Node::Folder],
+            watch: None,
         };
         let mut entries = Entries::new();
         book.read(ROOT, folder.as_ref(), &mut entries);
@@ -120,14 +122,12 @@ impl FakeDisk {
 
     /// What would be found if the power went now. The disk itself goes on.
     pub fn cut_power(&self) -> PowerCut {
-        let book = self.book();
-        let history = |node: NodeId| match &book.nodes[node] {
-            Node::Folder => None,
-            Node::Written(file) => Some(file.history.clone()),
-            Node::Mapped(file) => Some(file.history(&book.mapped_bytes(node, file))),
-        };
-        let files = book.names.reachable().into_iter().filter_map(|node| Some((node, history(node)?))).collect();
-        PowerCut { names: book.names.history.clone(), files }
+        self.book().cut_power()
+    }
+
+    /// Shows `watch` what would be found if the power went, before each call from now on. It may not use this disk.
+    pub fn before_each_call(&self, watch: impl FnMut(PowerCut) + Send + 'static) {
+        self.book().watch = Some(Box::new(watch));
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -149,7 +149,7 @@ impl fmt::Debug for FakeDisk {
 impl Disk for FakeDisk {
     fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         let mut book = self.book();
-        book.faults.call(Operation::Create, path)?;
+        book.call(Operation::Create, path)?;
         let file = real().create(path, access)?;
         let node = book.add(path, Node::Written(Written::new(Vec::new())));
         Ok(self.file(path, file, node))
@@ -157,14 +157,14 @@ impl Disk for FakeDisk {
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut book = self.book();
-        book.faults.call(Operation::Append, path)?;
+        book.call(Operation::Append, path)?;
         let file = real().append(path)?;
         Ok(self.file(path, file, book.node(path)))
     }
 
     fn map(&self, path: &Path, bytes: usize) -> io::Result<Mapping> {
         let mut book = self.book();
-        book.faults.call(Operation::Map, path)?;
+        book.call(Operation::Map, path)?;
         let mapping = real().map(path, bytes)?;
         book.add(path, Node::Mapped(Mapped::default()));
         Ok(mapping)
@@ -172,7 +172,7 @@ impl Disk for FakeDisk {
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         let mut book = self.book();
-        let called = book.faults.call(Operation::SyncFile, path);
+        let called = book.call(Operation::SyncFile, path);
         let now = fs::read(path)?;
         match book.node(path).and_then(|node| book.nodes.get_mut(node)) {
             Some(Node::Mapped(file)) if called.is_ok() => file.sync(&now),
@@ -186,7 +186,7 @@ impl Disk for FakeDisk {
 
     fn shorten(&self, path: &Path, bytes: u64) -> io::Result<()> {
         let mut book = self.book();
-        book.faults.call(Operation::Shorten, path)?;
+        book.call(Operation::Shorten, path)?;
         real().shorten(path, bytes)?;
         // What a mapped file holds is looked at when somebody asks.
         if let Some(Node::Written(file)) = book.node(path).and_then(|node| book.nodes.get_mut(node)) {
@@ -196,23 +196,24 @@ impl Disk for FakeDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.book().faults.call(Operation::Read, path)?;
+        self.book().call(Operation::Read, path)?;
         real().read(path)
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.book().faults.call(Operation::Exists, path)?;
+        self.book().call(Operation::Exists, path)?;
         real().exists(path)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
-        self.book().faults.call(Operation::List, folder)?;
+        self.book().call(Operation::List, folder)?;
         real().list(folder)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut book = self.book();
-        book.faults.call(Operation::Rename, from)?;
+        book.call(Operation::Rename, from)?;
+        book.keep_last(to);
         real().rename(from, to)?;
         let is_folder = book.is_folder(from);
         if let (Some(from), Some(to)) = (book.name(from), book.name(to)) {
@@ -223,7 +224,7 @@ impl Disk for FakeDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut book = self.book();
-        book.faults.call(Operation::Remove, path)?;
+        book.call(Operation::Remove, path)?;
         book.keep_last(path);
         real().remove(path)?;
         book.remove(path);
@@ -232,7 +233,7 @@ impl Disk for FakeDisk {
 
     fn create_folder(&self, folder: &Path, access: Access) -> io::Result<()> {
         let mut book = self.book();
-        book.faults.call(Operation::CreateFolder, folder)?;
+        book.call(Operation::CreateFolder, folder)?;
         real().create_folder(folder, access)?;
         let mut above: Vec<&Path> = folder.ancestors().collect();
         above.reverse();
@@ -246,7 +247,7 @@ impl Disk for FakeDisk {
 
     fn remove_folder(&self, folder: &Path) -> io::Result<()> {
         let mut book = self.book();
-        book.faults.call(Operation::RemoveFolder, folder)?;
+        book.call(Operation::RemoveFolder, folder)?;
         real().remove_folder(folder)?;
         book.remove(folder);
         Ok(())
@@ -254,7 +255,7 @@ impl Disk for FakeDisk {
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let mut book = self.book();
-        let called = book.faults.call(Operation::SyncFolder, folder);
+        let called = book.call(Operation::SyncFolder, folder);
         if let Some(node) = book.node(folder) {
             if called.is_ok() { book.names.sync(node) } else { book.names.fail(node) }
         }
@@ -277,7 +278,7 @@ impl Write for FakeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let disk = self.disk.clone();
         let mut book = disk.book();
-        let called = book.faults.call(Operation::Write, &self.path);
+        let called = book.call(Operation::Write, &self.path);
         let through = match &called {
             Ok(()) => bytes,
             Err(failure) if failure.tears => &bytes[..bytes.len() / 2],
@@ -297,7 +298,7 @@ impl Write for FakeFile {
 impl DiskFile for FakeFile {
     fn sync(&mut self) -> io::Result<()> {
         let mut book = self.disk.book();
-        let called = book.faults.call(Operation::Sync, &self.path);
+        let called = book.call(Operation::Sync, &self.path);
         self.note(&mut book, |file| match &called {
             Ok(()) => file.history.sync(|_| true),
             Err(_) => file.history.fail(|_| true),
@@ -308,7 +309,7 @@ impl DiskFile for FakeFile {
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         let disk = self.disk.clone();
         let mut book = disk.book();
-        book.faults.call(Operation::SetLen, &self.path)?;
+        book.call(Operation::SetLen, &self.path)?;
         self.real.set_len(len)?;
         self.note(&mut book, |file| file.set_len(len as usize));
         Ok(())
@@ -324,6 +325,25 @@ impl fmt::Debug for FakeFile {
 // === impl Book ===
 
 impl Book {
+    /// Notes a call down; the error when it is to fail.
+    fn call(&mut self, operation: Operation, path: &Path) -> Result<(), Failure> {
+        if let Some(mut watch) = self.watch.take() {
+            watch(self.cut_power());
+            self.watch = Some(watch);
+        }
+        self.faults.call(operation, path)
+    }
+
+    fn cut_power(&self) -> PowerCut {
+        let history = |node: NodeId| match &self.nodes[node] {
+            Node::Folder => None,
+            Node::Written(file) => Some(file.history.clone()),
+            Node::Mapped(file) => Some(file.history(&self.mapped_bytes(node, file))),
+        };
+        let files = self.names.reachable().into_iter().filter_map(|node| Some((node, history(node)?))).collect();
+        PowerCut { names: self.names.history.clone(), files }
+    }
+
     /// Takes down what is in a folder of the real disk.
     fn read(&mut self, node: NodeId, folder: &Path, entries: &mut Entries) {
         for entry in fs::read_dir(folder).expect("the folder is there").flatten() {

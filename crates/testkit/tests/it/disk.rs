@@ -201,6 +201,19 @@ fn a_page_of_a_mapping_is_as_synced_or_as_it_is() {
 }
 
 #[test]
+fn a_mapping_that_gives_its_name_to_another_is_still_what_it_was() {
+    let stand = Stand::new();
+    for name in ["a", "b"] {
+        let mut mapping = stand.disk.map(&stand.path(name), 1).unwrap();
+        mapping[0] = name.as_bytes()[0];
+        stand.disk.sync_file(mapping.path()).unwrap();
+    }
+    stand.sync_names();
+    stand.disk.rename(&stand.path("b"), &stand.path("a")).unwrap();
+    assert_eq!(stand.states(), set(["a=a b=b", "a=b"]));
+}
+
+#[test]
 fn a_page_whose_sync_failed_is_lost_unless_it_changes() {
     let stand = Stand::new();
     let mut mapping = stand.disk.map(&stand.path("a"), 1).unwrap();
@@ -233,6 +246,18 @@ fn too_many_states_are_drawn_from_a_seed() {
     assert_eq!((first.len(), first[0], first[1]), (50, 0, 20));
     assert_eq!(first, draw(1));
     assert_ne!(first, draw(2));
+}
+
+#[test]
+fn whoever_watches_sees_each_moment() {
+    let stand = Stand::new();
+    let (sender, seen) = std::sync::mpsc::channel();
+    stand.disk.before_each_call(move |cut| sender.send(cut.unsure()).expect("somebody listens"));
+    let mut file = stand.create("a");
+    file.write_all(b"x").unwrap();
+    file.sync().unwrap();
+    stand.sync_names();
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [0, 1, 3, 1], "a name, its length and a page; then the name");
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl Page {
     }
 
     /// Room behind what is written; a part of it is written to and then taken in by [`Page::extend`]. `None` when a file
-    /// has not that much left, which the page remembers.
+    /// has not that much left; it counts as full from then on, until something is cut.
     #[inline]
     pub(crate) fn room(&mut self, bytes: usize) -> Option<&mut [u8]> {
         let end = self.len + bytes;
@@ -105,7 +105,11 @@ impl Page {
     fn grow(&mut self, end: usize) {
         match &mut self.memory {
             Memory::Heap(bytes) => bytes.resize(end.next_power_of_two().max(LEAST_HEAP), 0),
-            Memory::Mapped(_) => self.overflowed = true,
+            Memory::Mapped(mapping) => {
+                // Full, so that nothing shorter is written behind it: a reader of the file would miss what came before.
+                self.len = mapping.len();
+                self.overflowed = true;
+            }
         }
     }
 }

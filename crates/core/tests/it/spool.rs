@@ -50,6 +50,12 @@ fn records_in_files(spool: &Path) -> Vec<OwnedRecord> {
     merge(&decoded).map(|record| OwnedRecord::from(&record)).collect()
 }
 
+fn has_damage(spool: &Path) -> bool {
+    let inspection = spool::inspect(&*disk::real(), &own_folder(spool)).expect("readable").expect("a spool");
+    let stored = inspection.segments.iter().map(|segment| segment.read(&*disk::real()).expect("readable"));
+    stored.filter(|stored| !stored.is_blank()).any(|stored| stored.decode().is_ok_and(|(_, is_damaged)| is_damaged))
+}
+
 fn messages(records: &[OwnedRecord]) -> Vec<&str> {
     records.iter().map(|record| &*record.message).collect()
 }
@@ -205,6 +211,21 @@ fn records_larger_than_a_page_have_one_to_themselves() {
     assert_eq!(messages(&records_in_files(spool.path())), writer_texts);
     assert_eq!(drain(&buffer).messages(), writer_texts);
     assert_eq!(buffer.used_bytes(), 0);
+}
+
+/// A record comes in several frames: what it needs of the dictionary, then itself. When a page has room for the last of
+/// them and not for those before, it must not be there, because it is written on the next page.
+#[test]
+fn a_record_that_a_page_has_no_room_for_is_not_there_in_part() {
+    for padding in 0..60 {
+        let spool = folder();
+        let buffer = spooled(spool.path(), Policy::DropNewest, 256 << 10, vec![]);
+        let mut hand = Hand::new(&buffer);
+        assert!(hand.event(Level::INFO, &"x".repeat(32_000 + 8 * padding)));
+        assert!(hand.event_at(&"place".repeat(60), Level::INFO, "m"));
+        assert_eq!(messages(&records_in_files(spool.path()))[1..], ["m"], "{padding}");
+        assert!(!has_damage(spool.path()), "{padding}");
+    }
 }
 
 #[test]

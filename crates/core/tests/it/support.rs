@@ -145,9 +145,14 @@ impl Hand {
 
     /// An event outside any task.
     pub(crate) fn event(&mut self, level: Level, text: &str) -> bool {
+        self.event_at("event", level, text)
+    }
+
+    /// An event from a place of its own.
+    pub(crate) fn event_at(&mut self, place: &str, level: Level, text: &str) -> bool {
         let offer = self.offer(level, text, Admission::Event);
         self.shard.offer(&offer, |writer, _| {
-            let callsite = Some(callsite(writer, "event", &[]));
+            let callsite = Some(callsite(writer, place, &[]));
             let head = RecordHead { level, callsite, task: None, seq: 0, ts_ns: offer.ts_ns };
             writer.event(&head, &message(text), &[]);
         })

@@ -250,6 +250,13 @@ impl Buffer {
         Ok(())
     }
 
+    /// Makes durable in the spool what was recorded before this was called, as the spool does by itself at every
+    /// [`SpoolOptions::sync_every`]: no power cut takes it any more. Waits for the disk. Does nothing without a spool. An
+    /// error says that some of it may not be durable yet.
+    pub fn sync_spool(&self) -> Result<(), Error> {
+        self.inner.spool.as_ref().map_or(Ok(()), Spool::sync)
+    }
+
     /// Leaves no spool behind, if every record is elsewhere; else leaves it for recovery.
     pub fn close_spool(&self) {
         if let Some(spool) = &self.inner.spool {

@@ -31,6 +31,8 @@ pub(super) struct Files {
     live: Mutex<BTreeMap<u64, Sync>>,
     /// Whether files were made since their folder was synced.
     has_new: AtomicBool,
+    /// Held by the one thread that syncs: whoever comes second waits for what the first has not made durable yet.
+    syncing: Mutex<()>,
     is_closed: AtomicBool,
     is_wanted: Mutex<bool>,
     wanted: Condvar,
@@ -74,6 +76,7 @@ impl Files {
             ready: Mutex::default(),
             live: Mutex::default(),
             has_new: AtomicBool::new(true),
+            syncing: Mutex::default(),
             is_closed: AtomicBool::new(false),
             is_wanted: Mutex::new(true),
             wanted: Condvar::new(),
@@ -204,12 +207,15 @@ impl Files {
 
     /// Makes durable what was written so far. A segment whose sync fails is tried again at the next time: it is the copy
     /// that is read only after a crash.
-    fn sync(&self) {
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let _syncing = lock(&self.syncing);
+        let mut result = Ok(());
         if self.has_new.swap(false, Ordering::Relaxed)
             && let Err(error) = self.disk.sync_folder(&self.folder)
         {
             self.has_new.store(true, Ordering::Relaxed);
             self.failed(&error);
+            result = Err(error);
         }
         let due: Vec<(u64, Sync)> = lock(&self.live)
             .iter()
@@ -227,9 +233,13 @@ impl Files {
                 Ok(()) => {}
                 // It was removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.failed(&error),
+                Err(error) => {
+                    self.failed(&error);
+                    result = result.and(Err(error));
+                }
             }
         }
+        result
     }
 
     /// Waits until pages are wanted or `until`; `false` when it is over.
@@ -287,7 +297,8 @@ fn keep(files: &Files, sync_every: Option<Duration>) {
         files.make_ready();
         if Instant::now() >= due {
             if sync_every.is_some() {
-                files.sync();
+                // What failed is in the report, and tried again at the next time.
+                let _ = files.sync();
             }
             due = next();
         }

@@ -214,6 +214,11 @@ impl Spool {
         Ok(retained.iter().fold((0, 0), |(bytes, records), one| (bytes + one.bytes, records + one.records)))
     }
 
+    /// Makes durable what was recorded before this was called.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.files.sync().map_err(|error| refused("cannot make the segments durable", self.lock.folder(), error))
+    }
+
     /// Leaves nothing behind, if every record is elsewhere; else leaves all for recovery.
     pub(crate) fn close(&self) {
         self.keeper.close();

@@ -26,6 +26,7 @@ pub use ledger::Ledger;
 pub use open_tasks::OpenTasks;
 pub use orphan::{Orphan, StoredSegment, orphans, quarantine};
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -139,7 +140,8 @@ impl SpoolOptions {
 // === impl Spool ===
 
 impl Spool {
-    /// Makes this process's folder, takes its lock, and notes how the sinks are set up.
+    /// Makes this process's folder, takes its lock, and notes how the sinks are set up. All that is durable before the
+    /// first record comes.
     pub(crate) fn open(
         options: &SpoolOptions,
         source: &Source,
@@ -151,7 +153,8 @@ impl Spool {
             .map_err(|error| refused("cannot make the folder", folder, error))?;
         let own = OwnerLock::claim(&**disk, folder, &source.process_name())?;
         let ledger = Ledger::new(source, own.folder(), sinks);
-        ledger.write(&**disk, own.folder()).map_err(|error| refused("cannot write the ledger", own.folder(), error))?;
+        let durable = ledger.write(&**disk, own.folder()).and_then(|()| sync_names_above(&**disk, own.folder()));
+        durable.map_err(|error| refused("cannot write the ledger", own.folder(), error))?;
         let files = Arc::new(Files::new(Arc::clone(disk), own.folder().to_owned(), page_bytes));
         let keeper = Keeper::spawn(Arc::clone(&files), *sync_every)?;
         let book = Book { ledger, released_before: Vec::new(), is_clean: true };
@@ -235,6 +238,12 @@ impl Spool {
     }
 }
 
-fn refused(message: &str, folder: &Path, error: std::io::Error) -> Error {
+/// Makes the name of a folder durable, and those of the folders above it, any of which may have been made just now, be
+/// it by a process that has not got as far as this.
+fn sync_names_above(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    folder.ancestors().skip(1).try_for_each(|above| disk.sync_folder(above))
+}
+
+fn refused(message: &str, folder: &Path, error: io::Error) -> Error {
     Error::new(Stage::Factory, "Spool", Category::Io, message).caused_by(error).with("folder", folder.display())
 }

@@ -110,8 +110,12 @@ impl OwnerLock {
         &self.folder
     }
 
-    /// Removes the folder with what stands for it; what cannot be removed is found empty by the next recovery.
+    /// Removes the folder with what stands for it; what cannot be removed is found empty by the next recovery. The ledger
+    /// goes when the segments are gone for good: one that came back without it would pass for damage.
     pub(super) fn remove_folder(&self, disk: &dyn Disk) {
+        if disk.sync_folder(&self.folder).is_err() {
+            return;
+        }
         let _ = disk.remove(&self.folder.join(LEDGER));
         let _ = disk.remove(&self.folder.join(LOCK));
         let _ = disk.remove_folder(&self.folder);

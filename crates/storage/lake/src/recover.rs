@@ -60,6 +60,9 @@ struct Target {
     lake: PathBuf,
 }
 
+/// Folders, and files with what is known of them.
+type Walked = (Vec<PathBuf>, Vec<(PathBuf, Entry)>);
+
 impl Recovery {
     /// Of the lake in this folder, whose spools are in its folder `.spool`.
     pub fn new(lake: impl AsRef<Path>) -> Self {
@@ -214,15 +217,14 @@ impl Recovery {
         decoded.ok().map(|(decoded, _)| decoded)
     }
 
-    /// Removes what a sink of the dead process wrote behind its ledger.
+    /// Removes what a sink of the dead process wrote behind its ledger, durably: once the spool is gone, nobody would take
+    /// it back again if it returned after a power cut. Synced is also what was as it should be, for that may be the work of
+    /// a recovery that was killed.
     fn take_back(&self, ledger: &Ledger, Target { recipe, lake }: &Target) -> io::Result<()> {
-        let (purpose, log_type, extension) = match recipe.kind.as_str() {
-            "jsonl" => (Purpose::DebugJson, LogType::Records, JSONL),
-            "system_log" => (Purpose::DebugJson, LogType::SystemLog, LOG),
-            _ => (Purpose::Analyst, LogType::Records, PARQUET),
-        };
+        let (purpose, log_type, extension) = kind(recipe);
         let process = ledger.source.process_name();
-        for (path, entry) in self.walk(&folder(lake, purpose, log_type))? {
+        let (folders, files) = self.walk(&folder(lake, purpose, log_type))?;
+        for (path, entry) in files {
             let name = entry.name.to_string_lossy();
             let visible = name.strip_prefix(HIDDEN_PREFIX).unwrap_or(&name);
             let Some(file) =
@@ -238,18 +240,19 @@ impl Recovery {
                     if entry.bytes > bytes {
                         self.disk.shorten(&path, bytes)?;
                     }
+                    self.disk.sync_file(&path)?;
                 }
                 _ => self.disk.remove(&path)?,
             }
         }
-        Ok(())
+        folders.iter().try_for_each(|folder| self.disk.sync_folder(folder))
     }
 
-    /// All files below a folder, which need not be there.
-    fn walk(&self, folder: &Path) -> io::Result<Vec<(PathBuf, Entry)>> {
-        let mut files = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(folder) = folders.pop() {
+    /// All folders and files below a folder, which need not be there.
+    fn walk(&self, folder: &Path) -> io::Result<Walked> {
+        let (mut folders, mut files) = (Vec::new(), Vec::new());
+        let mut ahead = vec![folder.to_owned()];
+        while let Some(folder) = ahead.pop() {
             let entries = match self.disk.list(&folder) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 entries => entries?,
@@ -257,13 +260,23 @@ impl Recovery {
             for entry in entries {
                 let path = folder.join(&entry.name);
                 if entry.is_folder {
-                    folders.push(path);
+                    ahead.push(path);
                 } else {
                     files.push((path, entry));
                 }
             }
+            folders.push(folder);
         }
-        Ok(files)
+        Ok((folders, files))
+    }
+}
+
+/// Where a sink's files are, and how their names end.
+fn kind(recipe: &Recipe) -> (Purpose, LogType, &'static str) {
+    match recipe.kind.as_str() {
+        "jsonl" => (Purpose::DebugJson, LogType::Records, JSONL),
+        "system_log" => (Purpose::DebugJson, LogType::SystemLog, LOG),
+        _ => (Purpose::Analyst, LogType::Records, PARQUET),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, Entry};
-use crate::spool::keeper::number;
+use crate::spool::files::number;
 use crate::spool::ledger::Ledger;
 use crate::spool::lock::OwnerLock;
 use crate::spool::orphan::QUARANTINE;

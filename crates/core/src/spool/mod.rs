@@ -14,6 +14,7 @@
 //!
 //! A kill loses nothing. A power cut loses what was recorded since the last sync, see [`SpoolOptions::sync_every`].
 
+mod files;
 mod keeper;
 mod ledger;
 mod lock;
@@ -36,7 +37,8 @@ use crate::record::Source;
 use crate::segment::Segment;
 use crate::segment::page::Page;
 use crate::sink::{FileState, Recipe};
-use crate::spool::keeper::{Files, Keeper};
+use crate::spool::files::Files;
+use crate::spool::keeper::Keeper;
 use crate::spool::lock::OwnerLock;
 use crate::sync::{Arc, Mutex, lock};
 

@@ -7,7 +7,7 @@ use crate::disk::{Access, Disk};
 use crate::segment::cursor::Cursor;
 use crate::segment::{Decoded, FRAME_HEAD, SegmentError, Tail, checksum};
 use crate::spool::DRAFT;
-use crate::spool::keeper::number;
+use crate::spool::files::number;
 use crate::spool::ledger::Ledger;
 use crate::spool::lock::OwnerLock;
 

@@ -1,7 +1,7 @@
 //! The files of a spool: made ahead, written, replaced, synced and removed.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -23,6 +23,8 @@ pub(super) struct Files {
     next: AtomicU64,
     ready: Mutex<VecDeque<Page>>,
     live: Mutex<BTreeMap<u64, Sync>>,
+    /// Segments that are done with, and whose files could not be removed yet.
+    leftover: Mutex<BTreeSet<u64>>,
     /// Whether files were made since their folder was synced.
     has_new: AtomicBool,
     /// Held by the one thread that syncs: whoever comes second waits for what the first has not made durable yet.
@@ -62,6 +64,7 @@ impl Files {
             next: AtomicU64::new(1),
             ready: Mutex::default(),
             live: Mutex::default(),
+            leftover: Mutex::default(),
             has_new: AtomicBool::new(true),
             syncing: Mutex::default(),
             is_closed: AtomicBool::new(false),
@@ -110,35 +113,45 @@ impl Files {
     }
 
     /// Unmaps a whole page and gives the room behind its end back.
-    pub(super) fn shorten(&self, page: Page) -> Option<(u64, PathBuf)> {
-        let path = page.path()?.to_owned();
-        let number = number(&path)?;
-        let len = page.len();
+    pub(super) fn shorten(&self, page: Page) -> Option<u64> {
+        let (number, len) = (page.path().and_then(number)?, page.len());
         drop(page);
         lock(&self.live).insert(number, Sync::Whole);
-        if let Err(error) = self.disk.shorten(&path, len as u64) {
+        if let Err(error) = self.disk.shorten(&self.segment_path(number), len as u64) {
             self.failed(&error);
         }
-        Some((number, path))
+        Some(number)
     }
 
     pub(super) fn remove(&self, page: Page) {
-        if let Some((number, path)) = page.path().and_then(|path| Some((number(path)?, path.to_owned()))) {
+        if let Some(number) = page.path().and_then(number) {
             drop(page);
-            self.remove_drained(number, &path);
+            self.remove_drained(number);
         }
     }
 
-    pub(super) fn remove_drained(&self, number: u64, path: &Path) {
+    /// Removes the file of a segment that nobody needs any more; if that cannot be now, then later.
+    pub(super) fn remove_drained(&self, number: u64) {
         lock(&self.live).remove(&number);
-        if let Err(error) = self.disk.remove(path) {
+        if let Err(error) = self.unlink(&self.segment_path(number)) {
             self.failed(&error);
+            lock(&self.leftover).insert(number);
         }
+    }
+
+    /// Segments whose files could not be removed yet.
+    pub(super) fn leftover(&self) -> Vec<u64> {
+        lock(&self.leftover).iter().copied().collect()
+    }
+
+    /// Tries again what could not be removed.
+    pub(super) fn tidy(&self) {
+        lock(&self.leftover).retain(|number| self.unlink(&self.segment_path(*number)).is_err());
     }
 
     /// Whether no segment is left.
     pub(super) fn is_empty(&self) -> bool {
-        lock(&self.live).is_empty()
+        lock(&self.live).is_empty() && lock(&self.leftover).is_empty()
     }
 
     /// Lets the thread end and removes the pages that were ready.
@@ -167,7 +180,7 @@ impl Files {
 
     fn create(&self, bytes: usize) -> io::Result<Page> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mapping = self.disk.map(&self.folder.join(format!("{number:012}.{SEGMENT}")), bytes)?;
+        let mapping = self.disk.map(&self.segment_path(number), bytes)?;
         lock(&self.live).insert(number, Sync::Open);
         self.has_new.store(true, Ordering::Relaxed);
         Ok(Page::mapped(mapping))
@@ -210,8 +223,7 @@ impl Files {
             .map(|(number, sync)| (*number, *sync))
             .collect();
         for (number, before) in due {
-            let path = self.folder.join(format!("{number:012}.{SEGMENT}"));
-            match self.disk.sync_file(&path) {
+            match self.disk.sync_file(&self.segment_path(number)) {
                 Ok(()) if before == Sync::Whole => {
                     if let Some(sync) = lock(&self.live).get_mut(&number) {
                         *sync = Sync::Done;
@@ -219,7 +231,7 @@ impl Files {
                 }
                 Ok(()) => {}
                 // It was removed meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
                     self.failed(&error);
                     result = result.and(Err(error));
@@ -227,6 +239,14 @@ impl Files {
             }
         }
         result
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+
+    fn segment_path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:012}.{SEGMENT}"))
     }
 
     /// Waits until pages are wanted or `until`; `false` when it is over.

@@ -85,7 +85,8 @@ pub(crate) struct Spool {
 #[derive(Debug)]
 struct Book {
     ledger: Ledger,
-    /// Segments that the ledger before this one released: their removal may not be durable before the next.
+    /// Segments that the ledger before this one released: their removal may have failed, or may not be durable before the
+    /// next one is.
     released_before: Vec<u64>,
     is_clean: bool,
 }
@@ -94,7 +95,6 @@ struct Book {
 #[derive(Debug)]
 struct Retained {
     number: u64,
-    path: PathBuf,
     /// Bytes of the buffer's room that it takes.
     bytes: usize,
     records: u64,
@@ -181,11 +181,11 @@ impl Spool {
     /// Keeps a drained segment until the next checkpoint; gives how much room it takes beyond its own length.
     pub(crate) fn retain(&self, segment: Segment) -> usize {
         let (records, len) = (segment.records(), segment.page.len());
-        let Some((number, path)) = self.files.shorten(segment.page) else {
+        let Some(number) = self.files.shorten(segment.page) else {
             return 0;
         };
         let bytes = len.next_multiple_of(BLOCK);
-        lock(&self.retained).push(Retained { number, path, bytes, records });
+        lock(&self.retained).push(Retained { number, bytes, records });
         bytes - len
     }
 
@@ -202,7 +202,8 @@ impl Spool {
         if retained.is_empty() && files.is_empty() && book.is_clean {
             return Ok((0, 0));
         }
-        let released: Vec<u64> = retained.iter().map(|retained| retained.number).collect();
+        let mut released = self.files.leftover();
+        released.extend(retained.iter().map(|retained| retained.number));
         files.into_iter().for_each(|file| book.ledger.note(file));
         book.ledger.released = [&book.released_before[..], &released].concat();
         book.ledger.open = open.interrupted(&book.ledger.source);
@@ -215,7 +216,8 @@ impl Spool {
         book.released_before = released;
         book.is_clean = true;
         drop(book);
-        retained.iter().for_each(|retained| self.files.remove_drained(retained.number, &retained.path));
+        self.files.tidy();
+        retained.iter().for_each(|retained| self.files.remove_drained(retained.number));
         Ok(retained.iter().fold((0, 0), |(bytes, records), one| (bytes + one.bytes, records + one.records)))
     }
 
@@ -227,6 +229,7 @@ impl Spool {
     /// Leaves nothing behind, if every record is elsewhere; else leaves all for recovery.
     pub(crate) fn close(&self) {
         self.keeper.close();
+        self.files.tidy();
         if lock(&self.retained).is_empty() && self.files.is_empty() {
             self.lock.remove_folder(&*self.files.disk);
         }

@@ -106,7 +106,7 @@ impl Segment {
             return;
         };
         *flags &= !NO_SUMS;
-        let mut rest = &mut bytes[HEADER_START..];
+        let mut rest = bytes.get_mut(HEADER_START..).unwrap_or_default();
         while let Some((head, behind)) = rest.split_first_chunk_mut::<FRAME_HEAD>() {
             let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
             let Some((payload, behind)) = behind.split_at_mut_checked(len as usize) else {

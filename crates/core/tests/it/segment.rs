@@ -327,6 +327,15 @@ fn segment_without_sums_is_read_without_a_panic_whatever_happened_to_it() {
     }
 }
 
+#[test]
+fn bytes_without_a_header_have_nothing_to_sum() {
+    for len in 0..drained().bytes().len() {
+        let mut segment = Segment::from_bytes(drained().bytes()[..len].to_vec());
+        segment.sum();
+        assert_eq!(segment.bytes().len(), len);
+    }
+}
+
 // === cut short ===
 
 #[test]

@@ -347,8 +347,12 @@ impl SegmentWriter {
 
     /// Writes a statement of loss. It stands outside any task, because it has no number in one.
     pub fn loss(&mut self, loss: &Loss) {
+        self.loss_at(loss, loss.last_ns);
+    }
+
+    fn loss_at(&mut self, loss: &Loss, ts_ns: i64) {
         self.start_segment();
-        self.put(&loss_frame(loss, loss.last_ns));
+        self.put(&loss_frame(loss, ts_ns));
     }
 
     /// Writes a record that was read from another segment, describing its callsite and task as needed.
@@ -378,7 +382,8 @@ impl SegmentWriter {
         }
         body.finish();
         match &record.detail {
-            Detail::Loss(loss) => self.loss(loss),
+            // An eviction is stated in the place of the first record that went.
+            Detail::Loss(loss) => self.loss_at(loss, record.ts_ns),
             Detail::End(end) => {
                 let error: Vec<String> = end.error.iter().cloned().map(Cow::into_owned).collect();
                 let head_of_end = EndHead {

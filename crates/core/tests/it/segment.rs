@@ -489,6 +489,21 @@ fn copy_says_the_same() {
 }
 
 #[test]
+fn copy_of_an_eviction_stands_in_its_place() {
+    let sample = sample();
+    let decoded = sample.decode().expect("a segment");
+    let mut statement = decoded.records().find(|record| record.loss().is_some()).expect("a loss");
+    // As eviction writes it: timed as the first of what it took, in whose place it stands.
+    statement.ts_ns = MOMENT_NS;
+    let mut writer = SegmentWriter::new(decoded.source());
+    writer.copy(&statement);
+    let copy = writer.take();
+    let copy = copy.decode().expect("a segment");
+    let [copied] = &copy.records().collect::<Vec<_>>()[..] else { panic!("one record") };
+    assert_eq!((copied.ts_ns, copied.loss()), (MOMENT_NS, statement.loss()));
+}
+
+#[test]
 fn copy_of_what_was_cut_still_says_how_long_it_was() {
     let long = "x".repeat(MAX_TEXT_BYTES + 100);
     let mut writer = SegmentWriter::new(&source());

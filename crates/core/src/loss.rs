@@ -89,7 +89,8 @@ impl Loss {
 
     /// How many records.
     pub fn count(&self) -> u64 {
-        self.levels.iter().sum()
+        // A statement that was read may say anything.
+        self.levels.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// The most severe level among them.
@@ -120,9 +121,9 @@ impl Loss {
     /// Adds another loss of the same cause.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.levels.iter_mut().zip(other.levels) {
-            *mine += theirs;
+            *mine = mine.saturating_add(theirs);
         }
-        self.bytes += other.bytes;
+        self.bytes = self.bytes.saturating_add(other.bytes);
         self.first_ns = self.first_ns.min(other.first_ns);
         self.last_ns = self.last_ns.max(other.last_ns);
     }

@@ -161,7 +161,7 @@ impl OpenTask {
         let name = record.task.map_or("", |task| task.name);
         let end = End {
             outcome: Outcome::Interrupted,
-            duration_ns: u64::try_from(last_ns - started_ns).unwrap_or(0),
+            duration_ns: u64::try_from(last_ns.saturating_sub(started_ns)).unwrap_or(0),
             busy_ns: 0,
             error: vec![Cow::Borrowed(INTERRUPTED)],
             quiet: false,
@@ -170,7 +170,7 @@ impl OpenTask {
             ts_ns: last_ns,
             level: Level::ERROR,
             kind: Kind::End,
-            seq: self.last_seq + 1,
+            seq: self.last_seq.saturating_add(1),
             message: Cow::Owned(format!("INTERRUPTED {name}")),
             fields: Fields::EMPTY,
             detail: Detail::End(end),

@@ -15,6 +15,9 @@ mod value;
 /// Segments are read back as they were written, alone, also when they are cut or damaged.
 mod segment;
 
+/// Files with numbers in them that nobody has ever counted.
+mod hostile;
+
 /// Bytes that were released once open for ever.
 mod golden;
 

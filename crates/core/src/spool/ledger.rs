@@ -77,7 +77,7 @@ impl Ledger {
     /// Replaces the ledger of the spool in `folder`, durably.
     pub fn write(&self, disk: &dyn Disk, folder: &Path) -> io::Result<()> {
         let (hidden, path) = (folder.join(LEDGER).with_extension(DRAFT), folder.join(LEDGER));
-        if hidden.exists() {
+        if disk.exists(&hidden)? {
             disk.remove(&hidden)?;
         }
         let mut file = disk.create(&hidden, Access::Private)?;

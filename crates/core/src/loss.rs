@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_core::Level;
 
 use crate::record::{Kind, Record, UnknownWord, level_code, level_from_code};
 use crate::render::time::format_us;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::value::{Field, Value};
 
 /// Why records were not kept.

@@ -17,7 +17,6 @@ pub use policy::Policy;
 pub use shard::{Admission, Offer, Shard};
 
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::buffer::room::Room;
 use crate::buffer::shard::ShardState;
@@ -29,7 +28,8 @@ use crate::segment::Segment;
 use crate::segment::page::Page;
 use crate::sink::{FileState, Recipe};
 use crate::spool::{OpenTasks, Spool, SpoolOptions, SpoolReport};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, lock_at_home};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, lock_at_home, thread};
 
 /// Default of [`BufferOptions::capacity_bytes`]: 64 MiB, about a million records.
 pub const DEFAULT_CAPACITY_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).unwrap();
@@ -90,7 +90,7 @@ pub(crate) struct Inner {
     reclaiming: Mutex<()>,
     drained: Mutex<()>,
     space: Condvar,
-    wake: Mutex<Option<std::thread::Thread>>,
+    wake: Mutex<Option<thread::Thread>>,
     woken: AtomicBool,
 }
 
@@ -276,7 +276,7 @@ impl Buffer {
     }
 
     /// Lets `thread` be unparked when a segment is full or a caller waits for room.
-    pub fn wake_on_pressure(&self, thread: std::thread::Thread) {
+    pub fn wake_on_pressure(&self, thread: thread::Thread) {
         *lock(&self.inner.wake) = Some(thread);
     }
 
@@ -399,7 +399,7 @@ impl Inner {
 }
 
 fn thread_name() -> String {
-    let thread = std::thread::current();
+    let thread = thread::current();
     match thread.name() {
         Some(name) => name.to_owned(),
         None => format!("{:?}", thread.id()),

@@ -1,9 +1,9 @@
 //! The shared bound: how much is taken of it, and how shards take their part.
 
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 
 use crate::buffer::BufferOptions;
+use crate::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 
 /// Most bytes that an end takes in its shortest form, in which it is written when there is no room.
 pub(crate) const SHORTEST_END: usize = 96;

@@ -1,7 +1,6 @@
 //! A thread's own part of the buffer.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tracing_core::Level;
@@ -13,6 +12,7 @@ use crate::loss::{Cause, Loss};
 use crate::record::Source;
 use crate::segment::page::Page;
 use crate::segment::{Segment, SegmentWriter};
+use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// A thread's way into the buffer. Dropped with its thread; what it still holds is drained all the same.

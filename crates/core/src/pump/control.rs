@@ -1,10 +1,10 @@
 //! The slot for flush and shutdown, and the boards on which the pump keeps its counts.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::buffer::Buffer;
 use crate::pump::report::{Report, SinkReport};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Condvar, Mutex, lock, lock_at_home};
 
 /// What a caller wants of the pump.

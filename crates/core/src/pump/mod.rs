@@ -26,7 +26,7 @@ use crate::pump::outlet::Outlet;
 use crate::pump::worker::Worker;
 use crate::sink::{Recipe, Sink};
 use crate::spool::OpenTasks;
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, Mutex, join_until, lock, thread};
 
 /// Default of [`PumpBuilder::drain_every`].
 pub const DEFAULT_DRAIN_EVERY: Duration = Duration::from_millis(100);
@@ -49,7 +49,7 @@ pub struct PumpBuilder {
 pub struct Pump {
     buffer: Buffer,
     control: Arc<Control>,
-    thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+    thread: Arc<Mutex<Option<thread::JoinHandle<()>>>>,
 }
 
 // === impl PumpBuilder ===
@@ -136,9 +136,10 @@ impl PumpBuilder {
             next_relief: Instant::now(),
             open_tasks: OpenTasks::default(),
         };
-        let thread = std::thread::Builder::new().name("spanlake-pump".to_owned()).spawn(move || worker.run()).map_err(
-            |error| Error::new(Stage::Factory, "Pump", Category::Io, "cannot start the pump's thread").caused_by(error),
-        )?;
+        let thread =
+            thread::Builder::new().name("spanlake-pump".to_owned()).spawn(move || worker.run()).map_err(|error| {
+                Error::new(Stage::Factory, "Pump", Category::Io, "cannot start the pump's thread").caused_by(error)
+            })?;
         buffer.wake_on_pressure(thread.thread().clone());
         Ok(Pump { buffer, control, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -184,7 +185,7 @@ impl Pump {
     }
 
     fn is_pump_thread(&self) -> bool {
-        let own = std::thread::current().id();
+        let own = thread::current().id();
         lock(&self.thread).as_ref().is_some_and(|thread| thread.thread().id() == own)
     }
 
@@ -194,16 +195,10 @@ impl Pump {
         }
     }
 
-    /// The thread has said that it is done; what is left of it is over in microseconds.
+    /// The thread has said that it is done. The worker catches panics of sinks and processors; one of its own was counted
+    /// when its sinks went away.
     fn join(&self, deadline: Instant) {
-        let mut thread = lock(&self.thread);
-        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < deadline {
-            std::thread::yield_now();
-        }
-        if let Some(thread) = thread.take_if(|thread| thread.is_finished()) {
-            // The worker catches panics of sinks and processors; one of its own was counted when its sinks went away.
-            let _ = thread.join();
-        }
+        join_until(&mut lock(&self.thread), deadline);
     }
 }
 

@@ -6,7 +6,6 @@
 
 use std::iter::Peekable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::vec::IntoIter;
 
@@ -20,7 +19,8 @@ use crate::pump::outlet::Outlet;
 use crate::record::Record;
 use crate::segment::{Segment, merge};
 use crate::spool::OpenTasks;
-use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, thread};
 
 /// Segments are worked on together up to this size, so that their room is given back in steps.
 const GROUP_BYTES: usize = 4 << 20;
@@ -90,8 +90,8 @@ impl Worker {
             }
             match wish {
                 Some(number) => self.control.answer(number),
-                None if self.retained() == Retained::Little => std::thread::park_timeout(self.drain_every),
-                None => std::thread::park_timeout(self.drain_every.min(RELIEF_PAUSE)),
+                None if self.retained() == Retained::Little => thread::park_timeout(self.drain_every),
+                None => thread::park_timeout(self.drain_every.min(RELIEF_PAUSE)),
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The thread that has a spool's next files ready and syncs those in use.
 
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::clock::deadline;
 use crate::error::{Category, Error, Stage};
 use crate::spool::files::Files;
+use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::{Arc, Mutex, lock};
 
 /// The longest the thread sleeps.
@@ -24,7 +24,7 @@ impl Keeper {
     pub(super) fn spawn(files: Arc<Files>, sync_every: Option<Duration>) -> Result<Self, Error> {
         let kept = Arc::clone(&files);
         let run = move || keep(&kept, sync_every);
-        let thread = std::thread::Builder::new().name("spanlake-spool".to_owned()).spawn(run).map_err(|error| {
+        let thread = Builder::new().name("spanlake-spool".to_owned()).spawn(run).map_err(|error| {
             Error::new(Stage::Factory, "Spool", Category::Io, "cannot start the spool's thread").caused_by(error)
         })?;
         Ok(Self { files, thread: Mutex::new(Some(thread)) })

@@ -17,6 +17,10 @@ quick:
 test *filter:
     cargo test --workspace --all-features --locked {{ filter }}
 
+# The hand-over between threads, played in thousands of orders.
+models:
+    ./test models
+
 # What rustfmt would change.
 format:
     ./test format

@@ -277,7 +277,12 @@ impl Buffer {
 
     /// Lets `thread` be unparked when a segment is full or a caller waits for room.
     pub fn wake_on_pressure(&self, thread: thread::Thread) {
-        *lock(&self.inner.wake) = Some(thread);
+        let mut wake = lock(&self.inner.wake);
+        if self.inner.woken.load(Ordering::Relaxed) {
+            // Somebody wanted to, and found nobody here.
+            thread.unpark();
+        }
+        *wake = Some(thread);
     }
 
     /// How many records were offered so far, the lost ones included.

@@ -207,6 +207,8 @@ impl Shard {
             if left.is_zero() {
                 return Err(Cause::Blocked);
             }
+            // Each time: whoever took the room that was given back needs no drain any more.
+            self.buffer.wake();
             drop(self.buffer.space.wait_timeout(drained, left));
         }
     }

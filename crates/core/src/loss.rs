@@ -147,18 +147,18 @@ impl fmt::Display for Loss {
 // === impl LossCounters ===
 
 impl LossCounters {
-    /// Counts a loss.
+    /// Counts a loss. Whoever reads it sees all that its thread counted before: a record is lost after it was recorded.
     pub fn add(&self, loss: &Loss) {
         for (counter, count) in self.counts[loss.cause as usize].iter().zip(loss.levels) {
             if count > 0 {
-                counter.fetch_add(count, Ordering::Relaxed);
+                counter.fetch_add(count, Ordering::Release);
             }
         }
     }
 
     /// The counts so far.
     pub fn read(&self) -> Losses {
-        Losses { counts: std::array::from_fn(|cause| self.counts[cause].each_ref().map(|n| n.load(Ordering::Relaxed))) }
+        Losses { counts: std::array::from_fn(|cause| self.counts[cause].each_ref().map(|n| n.load(Ordering::Acquire))) }
     }
 }
 

@@ -167,8 +167,8 @@ impl Buffer {
 
     /// Counts a record that was lost before it could be offered.
     pub fn lose(&self, loss: &Loss) {
-        self.inner.losses.add(loss);
         self.inner.recorded.fetch_add(loss.count(), Ordering::Relaxed);
+        self.inner.losses.add(loss);
         if let Some(mut fallback) = self.inner.lock(&self.inner.fallback) {
             fallback.remember_loss(loss);
         }

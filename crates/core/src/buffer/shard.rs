@@ -241,8 +241,8 @@ impl Shard {
 
     /// In a forked child whose parent's drain held the lock at the fork, it is held for ever.
     fn lose_in_child(&self, offer: &Offer) -> bool {
-        self.buffer.losses.add(&Loss::one(Cause::Forked, offer.level, offer.need, offer.ts_ns));
         self.buffer.recorded.fetch_add(1, Ordering::Relaxed);
+        self.buffer.losses.add(&Loss::one(Cause::Forked, offer.level, offer.need, offer.ts_ns));
         false
     }
 

@@ -87,23 +87,25 @@ impl Control {
     }
 
     pub(super) fn report(&self, buffer: &Buffer) -> Report {
-        // What left the buffer is read first: records made meanwhile then count as pending, never as negative.
+        // What became of records is read before how many there are, and all of it while the pump goes on: what lies
+        // between two readings counts as pending, never as negative and never twice.
+        let stopped = lock_at_home(&self.slot, buffer.source().pid).is_some_and(|slot| slot.stopped);
         let drained = self.drained.load(Ordering::Acquire);
         let filtered = self.filtered.load(Ordering::Relaxed);
         let sinks: Vec<SinkReport> = self.boards.iter().map(|board| read(board, buffer.source().pid)).collect();
-        let stopped = lock_at_home(&self.slot, buffer.source().pid).is_some_and(|slot| slot.stopped);
         let losses = buffer.losses();
         // When the pump is gone all that is recorded is lost at once: that of this moment would look pending otherwise.
         let recorded = if stopped { drained + losses.total() } else { buffer.recorded() };
-        let passed = drained.saturating_sub(filtered);
-        let in_buffer = recorded.saturating_sub(losses.total() + drained);
         let worst = sinks.iter().max_by_key(|sink| (sink.lost + sink.pending, sink.written));
+        let written = worst.map_or(drained.saturating_sub(filtered), |sink| sink.written);
+        let filtered = filtered + worst.map_or(0, |sink| sink.filtered);
+        let lost = losses.total() + worst.map_or(0, |sink| sink.lost);
         Report {
             recorded,
-            written: worst.map_or(passed, |sink| sink.written),
-            filtered: filtered + worst.map_or(0, |sink| sink.filtered),
-            lost: losses.total() + worst.map_or(0, |sink| sink.lost),
-            pending: in_buffer + worst.map_or(0, |sink| sink.pending),
+            written,
+            filtered,
+            lost,
+            pending: recorded.saturating_sub(written + filtered + lost),
             timed_out: false,
             losses,
             sinks,

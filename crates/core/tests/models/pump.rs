@@ -103,3 +103,21 @@ fn flushes_and_shutdowns_of_several_threads_all_get_their_answer() {
         assert!(reports.iter().all(|report| !report.timed_out), "{reports:?}");
     });
 }
+
+#[test]
+fn a_report_adds_up_at_any_moment() {
+    explore(|| {
+        let buffer = buffer(Policy::DropNewest, 2);
+        let (pump, _) = pump(&buffer);
+        let other = spawn_writer(&buffer, 3);
+        let flush = thread::spawn({
+            let pump = pump.clone();
+            move || pump.flush(LONG)
+        });
+        (0..3).for_each(|_| assert_adds_up(&pump.report()));
+        assert_adds_up(&flush.join().expect("a caller"));
+        other.join().expect("a writer");
+        assert_adds_up(&pump.shutdown(LONG));
+        assert_adds_up(&pump.report());
+    });
+}

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Mapping};
 use crate::segment::page::Page;
 use crate::spool::{DRAFT, SEGMENT, SpoolReport};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,10 +22,10 @@ pub(super) struct Files {
     page_bytes: usize,
     next: AtomicU64,
     ready: Mutex<VecDeque<Page>>,
-    live: Mutex<BTreeMap<u64, Sync>>,
+    live: Mutex<BTreeMap<u64, Live>>,
     /// Segments that are done with, and whose files could not be removed yet.
     leftover: Mutex<BTreeSet<u64>>,
-    /// Whether files were made since their folder was synced.
+    /// Whether names have changed since their folder was synced.
     has_new: AtomicBool,
     /// Held by the one thread that syncs: whoever comes second waits for what the first has not made durable yet.
     syncing: Mutex<()>,
@@ -35,10 +35,22 @@ pub(super) struct Files {
     trouble: Mutex<Trouble>,
 }
 
+/// What is known of a segment's file.
+#[derive(Clone, Copy, Debug, Default)]
+struct Live {
+    sync: Sync,
+    /// Whether a sync of it has ever begun. What it holds may be promised then, and stays until what replaces it is
+    /// durable.
+    is_promised: bool,
+    /// The file that replaces its own as soon as it is durable.
+    draft: Option<u64>,
+}
+
 /// How far a segment's file is synced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Sync {
     /// It is being written.
+    #[default]
     Open,
     /// It is whole, and not synced since.
     Whole,
@@ -91,24 +103,16 @@ impl Files {
         })
     }
 
-    /// Replaces a page's file by one with this content, in one step.
+    /// Replaces what a whole page holds by a part of it; `None` where the disk has no room for both. What is promised
+    /// stays in the page's file until the next sync has made the part durable: a reader finds all or the part, never
+    /// nothing.
     pub(super) fn replace(&self, page: &Page, bytes: &[u8]) -> Option<Page> {
         let path = page.path()?;
-        let work = || {
-            let hidden = path.with_extension(DRAFT);
-            let mut mapping = self.disk.map(&hidden, bytes.len().max(1))?;
-            mapping[..bytes.len()].copy_from_slice(bytes);
-            if let Err(error) = self.disk.rename(&hidden, path) {
-                let _ = self.disk.remove(&hidden);
-                return Err(error);
-            }
+        let number = number(path)?;
+        let replaced = self.write_draft(bytes).and_then(|(draft, mapping)| {
+            self.put_draft(number, draft)?;
             Ok(Page::renamed(mapping, path, bytes.len()))
-        };
-        let replaced: io::Result<Page> = work();
-        if let Some(number) = number(path) {
-            lock(&self.live).insert(number, Sync::Whole);
-        }
-        self.has_new.store(true, Ordering::Relaxed);
+        });
         replaced.map_err(|error| self.failed(&error)).ok()
     }
 
@@ -116,8 +120,14 @@ impl Files {
     pub(super) fn shorten(&self, page: Page) -> Option<u64> {
         let (number, len) = (page.path().and_then(number)?, page.len());
         drop(page);
-        lock(&self.live).insert(number, Sync::Whole);
-        if let Err(error) = self.disk.shorten(&self.segment_path(number), len as u64) {
+        let has_draft = {
+            let mut live = lock(&self.live);
+            let segment = live.entry(number).or_default();
+            segment.sync = Sync::Whole;
+            segment.draft.is_some()
+        };
+        // What is to be replaced is longer, and the draft as long as it should be.
+        if !has_draft && let Err(error) = self.disk.shorten(&self.segment_path(number), len as u64) {
             self.failed(&error);
         }
         Some(number)
@@ -132,7 +142,9 @@ impl Files {
 
     /// Removes the file of a segment that nobody needs any more; if that cannot be now, then later.
     pub(super) fn remove_drained(&self, number: u64) {
-        lock(&self.live).remove(&number);
+        if let Some(draft) = lock(&self.live).remove(&number).and_then(|segment| segment.draft) {
+            self.remove_draft(draft);
+        }
         if let Err(error) = self.unlink(&self.segment_path(number)) {
             self.failed(&error);
             lock(&self.leftover).insert(number);
@@ -178,19 +190,7 @@ impl Files {
         }
     }
 
-    fn create(&self, bytes: usize) -> io::Result<Page> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mapping = self.disk.map(&self.segment_path(number), bytes)?;
-        lock(&self.live).insert(number, Sync::Open);
-        self.has_new.store(true, Ordering::Relaxed);
-        Ok(Page::mapped(mapping))
-    }
-
-    fn want(&self) {
-        *lock(&self.is_wanted) = true;
-        self.wanted.notify_one();
-    }
-
+    /// Makes pages until enough are ready.
     pub(super) fn make_ready(&self) {
         while lock(&self.ready).len() < READY && !self.is_closed.load(Ordering::Acquire) {
             match self.create(self.page_bytes) {
@@ -203,50 +203,6 @@ impl Files {
             let ready = std::mem::take(&mut *lock(&self.ready));
             ready.into_iter().for_each(|page| self.remove(page));
         }
-    }
-
-    /// Makes durable what was written so far. A segment whose sync fails is tried again at the next time: it is the copy
-    /// that is read only after a crash.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        let _syncing = lock(&self.syncing);
-        let mut result = Ok(());
-        if self.has_new.swap(false, Ordering::Relaxed)
-            && let Err(error) = self.disk.sync_folder(&self.folder)
-        {
-            self.has_new.store(true, Ordering::Relaxed);
-            self.failed(&error);
-            result = Err(error);
-        }
-        let due: Vec<(u64, Sync)> = lock(&self.live)
-            .iter()
-            .filter(|(_, sync)| **sync != Sync::Done)
-            .map(|(number, sync)| (*number, *sync))
-            .collect();
-        for (number, before) in due {
-            match self.disk.sync_file(&self.segment_path(number)) {
-                Ok(()) if before == Sync::Whole => {
-                    if let Some(sync) = lock(&self.live).get_mut(&number) {
-                        *sync = Sync::Done;
-                    }
-                }
-                Ok(()) => {}
-                // It was removed meanwhile.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    self.failed(&error);
-                    result = result.and(Err(error));
-                }
-            }
-        }
-        result
-    }
-
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove(path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
-    }
-
-    fn segment_path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{number:012}.{SEGMENT}"))
     }
 
     /// Waits until pages are wanted or `until`; `false` when it is over.
@@ -264,6 +220,137 @@ impl Files {
         }
         *wanted = false;
         !self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn create(&self, bytes: usize) -> io::Result<Page> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mapping = self.disk.map(&self.segment_path(number), bytes)?;
+        lock(&self.live).insert(number, Live::default());
+        self.has_new.store(true, Ordering::Relaxed);
+        Ok(Page::mapped(mapping))
+    }
+
+    fn want(&self) {
+        *lock(&self.is_wanted) = true;
+        self.wanted.notify_one();
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+
+    fn segment_path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:012}.{SEGMENT}"))
+    }
+
+    fn draft_path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:012}.{DRAFT}"))
+    }
+}
+
+// === replacing ===
+
+impl Files {
+    fn write_draft(&self, bytes: &[u8]) -> io::Result<(u64, Mapping)> {
+        let draft = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut mapping = self.disk.map(&self.draft_path(draft), bytes.len().max(1))?;
+        mapping[..bytes.len()].copy_from_slice(bytes);
+        Ok((draft, mapping))
+    }
+
+    /// Lets a draft replace a segment's file: at once where nothing is promised of that, otherwise at the next sync.
+    fn put_draft(&self, number: u64, draft: u64) -> io::Result<()> {
+        let mut live = lock(&self.live);
+        let segment = live.entry(number).or_default();
+        if !segment.is_promised {
+            if let Err(error) = self.disk.rename(&self.draft_path(draft), &self.segment_path(number)) {
+                self.remove_draft(draft);
+                return Err(error);
+            }
+            self.has_new.store(true, Ordering::Relaxed);
+        } else if let Some(before) = segment.draft.replace(draft) {
+            self.remove_draft(before);
+        }
+        segment.sync = Sync::Whole;
+        Ok(())
+    }
+
+    fn remove_draft(&self, draft: u64) {
+        // What stays is passed over, and goes with the spool.
+        let _ = self.disk.remove(&self.draft_path(draft));
+    }
+}
+
+// === syncing ===
+
+impl Files {
+    /// Makes durable what was written so far, and lets drafts replace what they are to replace. A segment whose sync
+    /// fails is tried again at the next time: it is the copy that is read only after a crash.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let _syncing = lock(&self.syncing);
+        let mut result = Ok(());
+        for (number, segment) in self.due() {
+            result = result.and(self.noted(self.sync_segment(number, segment)));
+        }
+        // Last, for the names of drafts have changed.
+        if self.has_new.swap(false, Ordering::Relaxed) {
+            let synced = self.noted(self.disk.sync_folder(&self.folder));
+            self.has_new.fetch_or(synced.is_err(), Ordering::Relaxed);
+            result = result.and(synced);
+        }
+        result
+    }
+
+    /// The segments that are not durable.
+    fn due(&self) -> Vec<(u64, Live)> {
+        let mut live = lock(&self.live);
+        let due = live.iter_mut().filter(|(_, segment)| segment.sync != Sync::Done);
+        due.map(|(number, segment)| {
+            segment.is_promised = true;
+            (*number, *segment)
+        })
+        .collect()
+    }
+
+    fn sync_segment(&self, number: u64, before: Live) -> io::Result<()> {
+        let path = self.segment_path(number);
+        let Some(draft) = before.draft else {
+            self.sync_file(&path)?;
+            return Ok(self.settle(number, before));
+        };
+        let draft_path = self.draft_path(draft);
+        self.sync_file(&draft_path)?;
+        let mut live = lock(&self.live);
+        let segment = live.get_mut(&number).filter(|segment| segment.draft == before.draft);
+        let Some(segment) = segment else {
+            drop(live);
+            // Another draft has come, which is not synced. What it leaves out is no loss: all of it is still here.
+            return self.sync_file(&path);
+        };
+        self.disk.rename(&draft_path, &path)?;
+        self.has_new.store(true, Ordering::Relaxed);
+        (segment.sync, segment.draft) = (Sync::Done, None);
+        Ok(())
+    }
+
+    /// Nothing changed since this was synced, if it is as it was before.
+    fn settle(&self, number: u64, before: Live) {
+        if let Some(segment) = lock(&self.live).get_mut(&number)
+            && before.sync == Sync::Whole
+            && segment.draft.is_none()
+        {
+            segment.sync = Sync::Done;
+        }
+    }
+
+    /// Syncs a file, unless somebody has removed it.
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        let synced = self.disk.sync_file(path);
+        synced.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+
+    fn noted(&self, result: io::Result<()>) -> io::Result<()> {
+        result.inspect_err(|error| self.failed(error))
     }
 }
 

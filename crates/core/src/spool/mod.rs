@@ -168,7 +168,7 @@ impl Spool {
         self.files.page(least)
     }
 
-    /// Replaces a page's file by one with this content, in one step. Fails where the disk has no room for both.
+    /// Replaces what a whole page holds by a part of it. Fails where the disk has no room for both.
     pub(crate) fn replace(&self, page: &Page, bytes: &[u8]) -> Option<Page> {
         self.files.replace(page, bytes)
     }

@@ -151,8 +151,7 @@ impl Spool {
         sinks: Vec<Recipe>,
     ) -> Result<Self, Error> {
         let SpoolOptions { folder, sync_every, disk } = options;
-        disk.create_folder(folder, Access::Private)
-            .map_err(|error| refused("cannot make the folder", folder, error))?;
+        make_folder(&**disk, folder).map_err(|error| refused("cannot make the folder", folder, error))?;
         let own = OwnerLock::claim(&**disk, folder, &source.process_name())?;
         let ledger = Ledger::new(source, own.folder(), sinks);
         let durable = ledger.write(&**disk, own.folder()).and_then(|()| sync_names_above(&**disk, own.folder()));
@@ -241,6 +240,13 @@ impl Spool {
         report.retained_bytes = self.retained_bytes() as u64;
         report
     }
+}
+
+/// For its owner only; those above it, such as the lake, are for whoever the process lets.
+fn make_folder(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    above.map_or(Ok(()), |above| disk.create_folder(above, Access::Shared))?;
+    disk.create_folder(folder, Access::Private)
 }
 
 /// Makes the name of a folder durable, and those of the folders above it, any of which may have been made just now, be

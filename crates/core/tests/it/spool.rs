@@ -192,6 +192,9 @@ fn files_are_for_their_owner_only() {
     let own = own_folder(&spool.path().join("deeper"));
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&spool.path().join("deeper")), mode(&own)), (0o700, 0o700));
+    fs::create_dir(spool.path().join("usual")).expect("a folder");
+    spooled(&spool.path().join("lake/.spool"), Policy::DropNewest, 1 << 20, vec![]);
+    assert_eq!(mode(&spool.path().join("lake")), mode(&spool.path().join("usual")), "the lake is for others too");
     for entry in fs::read_dir(&own).expect("the folder") {
         assert_eq!(mode(&entry.expect("an entry").path()), 0o600);
     }

@@ -340,7 +340,7 @@ impl LogFile {
             return Ok(());
         }
         let folder = self.path.parent().unwrap_or(Path::new("")).to_owned();
-        let entry = || if self.is_entry_synced { Ok(()) } else { sync_folders(&*ground.disk, &folder, &ground.lake) };
+        let entry = || if self.is_entry_synced { Ok(()) } else { sync_folders(&*ground.disk, &folder) };
         if let Err(error) = self.file.sync().and_then(|()| entry()) {
             self.is_sealed = true;
             return Err((self.path.clone(), error));

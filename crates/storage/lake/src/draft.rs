@@ -64,13 +64,13 @@ impl Draft {
 
     /// Makes its content durable, shows it under its name, and makes the name durable. After an error it is as good as
     /// none, whichever of these failed, for nobody knows what a failed sync has left on the disk.
-    pub(crate) fn publish(&mut self, lake: &Path) -> io::Result<()> {
+    pub(crate) fn publish(&mut self) -> io::Result<()> {
         self.file.sync()?;
         if let Some(hidden) = &mut self.path {
             self.disk.rename(hidden, &self.visible)?;
             hidden.clone_from(&self.visible);
         }
-        sync_folders(&*self.disk, self.visible.parent().unwrap_or(lake), lake)?;
+        sync_folders(&*self.disk, self.visible.parent().unwrap_or(Path::new("")))?;
         self.path = None;
         Ok(())
     }

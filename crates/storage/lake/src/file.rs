@@ -21,12 +21,11 @@ pub(crate) fn create_log(
     })
 }
 
-/// Makes the entries of `folder` durable, those of the folders above it down from `lake`, and the lake's own, for the
-/// first sink makes the lake.
-pub(crate) fn sync_folders(disk: &dyn Disk, folder: &Path, lake: &Path) -> io::Result<()> {
-    let inside = folder.ancestors().take_while(|folder| folder.starts_with(lake));
-    inside.chain(lake.parent()).try_for_each(|folder| {
-        // Above the relative path of a lake is the empty path, which stands for the current folder.
+/// Makes the entries of `folder` durable, and those of all folders above it: the first sink makes the lake, and what it is
+/// to lie in.
+pub(crate) fn sync_folders(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    folder.ancestors().try_for_each(|folder| {
+        // Above a relative path is the empty path, which stands for the current folder.
         disk.sync_folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
     })
 }

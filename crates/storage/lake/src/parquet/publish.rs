@@ -55,7 +55,7 @@ impl Publisher {
         let written = self.write(&mut draft, rows).map_err(|error| write_error(&path, error));
         let publish = |()| {
             ground.tenant.make_room(draft.len(), 1);
-            draft.publish(&ground.lake).map_err(|error| io_error("cannot publish the file", &path, error))
+            draft.publish().map_err(|error| io_error("cannot publish the file", &path, error))
         };
         if let Err(error) = written.and_then(publish) {
             draft.give_up(ground);

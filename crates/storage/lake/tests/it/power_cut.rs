@@ -19,6 +19,9 @@ const MOST_STATES: usize = 64;
 const BATCHES: usize = 5;
 const RECORDS: usize = 25;
 
+/// Neither is there at first.
+const LAKE: &str = "jobs/lake";
+
 /// A sink, and how what it wrote is read back: each record's text, none that is torn.
 struct Kind {
     sink: fn(&Path, &FakeDisk) -> Box<dyn Sink>,
@@ -115,7 +118,7 @@ fn check(cut: &PowerCut, kind: &Kind, batches: &[Vec<String>], promised: &Promis
     let flushed: BTreeSet<&String> = batches[..promised.flushed].iter().flatten().collect();
     let given: BTreeSet<&String> = batches[..promised.given].iter().flatten().collect();
     cut.each(MOST_STATES, seed(), scratch, |folder| {
-        let found = (kind.read)(&folder.join("lake"));
+        let found = (kind.read)(&folder.join(LAKE));
         let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
         found.iter().for_each(|text| *counts.entry(text).or_default() += 1);
         for text in &flushed {
@@ -135,7 +138,7 @@ fn run_and_cut(kind: &Kind, batches: &[Vec<String>], fault: Option<Fault>, tries
     fs::create_dir(&root).unwrap();
     let disk = FakeDisk::new(&root);
     fault.into_iter().for_each(|fault| disk.fail(fault));
-    let mut sink = (kind.sink)(&root.join("lake"), &disk);
+    let mut sink = (kind.sink)(&root.join(LAKE), &disk);
     let promised = run(&mut sink, tries);
     check(&disk.cut_power(), kind, batches, &promised, most, &scratch);
     disk.calls().len()

@@ -210,7 +210,7 @@ impl Buffer {
 
     /// Gives the room of a drained segment back, and keeps its memory for reuse; a file is removed.
     pub fn release(&self, segment: Segment) {
-        self.inner.give_back(segment.page.len(), segment.records());
+        self.inner.give_back(segment.page.len() + segment.stats.unused, segment.records());
         self.inner.keep_spare(segment.page);
     }
 
@@ -219,8 +219,9 @@ impl Buffer {
     pub(crate) fn hand_over(&self, segment: Segment) {
         match &self.inner.spool {
             Some(spool) if segment.page.is_mapped() => {
+                let unused = segment.stats.unused;
                 let rounding = spool.retain(segment);
-                self.inner.room.release(-(rounding as isize), 0);
+                self.inner.room.release(unused as isize - rounding as isize, 0);
             }
             _ => self.release(segment),
         }
@@ -314,9 +315,9 @@ impl Buffer {
 impl Inner {
     fn empty_shard(&self, state: &mut ShardState, segments: &mut Vec<Segment>) {
         state.state_losses(self);
-        state.seal(|len| if len > BUSY_BYTES { self.spare() } else { Page::default() });
+        let all = state.take_all(|len| if len > BUSY_BYTES { self.spare() } else { Page::default() });
         let (lane, mut first_ns) = (std::ptr::from_ref(state).addr(), i64::MIN);
-        segments.extend(state.sealed.drain(..).map(|mut segment| {
+        segments.extend(all.into_iter().map(|mut segment| {
             // A clock that was set back between two segments must not bring the later one to the front.
             first_ns = first_ns.max(segment.stats.first_ns);
             (segment.stats.lane, segment.stats.first_ns) = (lane, first_ns);
@@ -371,7 +372,7 @@ impl Inner {
         match &self.spool {
             Some(spool) if before.page.len() == 0 => spool.remove(before.page),
             _ if before.page.len() == 0 => {}
-            _ => state.sealed.push_back(before),
+            _ => state.put_sealed(&self.room, before),
         }
     }
 

@@ -63,7 +63,7 @@ impl Inner {
         if !wanted.is_met() && holds(state.writer.stats(), levels) {
             if self.spool.is_some() {
                 // A file is only ever replaced as a whole, so that a kill in between leaves one or the other.
-                state.seal(|_| Page::default());
+                state.seal(&self.room, |_| Page::default());
                 if let Some(last) = state.sealed.back_mut() {
                     self.reclaim_segment(last, wanted, levels);
                 }
@@ -97,7 +97,8 @@ impl Inner {
             return Some(evict(segment, wanted, victim));
         };
         let (mut smaller, mut still_wanted) = (segment.clone(), *wanted);
-        let evicted = evict(&mut smaller, &mut still_wanted, victim);
+        let mut evicted = evict(&mut smaller, &mut still_wanted, victim);
+        evicted.bytes += segment.stats.unused as isize;
         segment.page = spool.replace(&segment.page, smaller.bytes())?;
         (segment.stats, *wanted) = (smaller.stats, still_wanted);
         Some(evicted)

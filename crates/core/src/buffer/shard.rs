@@ -155,7 +155,7 @@ impl Shard {
         }
         state.credit -= (state.writer.len() - before) as isize;
         if state.writer.len() >= SEGMENT_BYTES {
-            state.seal(|_| self.buffer.spare());
+            state.seal(&self.buffer.room, |_| self.buffer.spare());
             self.buffer.wake();
         }
     }
@@ -298,11 +298,30 @@ impl ShardState {
     }
 
     /// Ends the segment, if anything is in it; `next` gives the page of the next one, told how long this one is.
-    pub(crate) fn seal(&mut self, next: impl FnOnce(usize) -> Page) {
+    pub(crate) fn seal(&mut self, room: &Room, next: impl FnOnce(usize) -> Page) {
         if !self.writer.is_empty() {
             let next = next(self.writer.len());
-            self.sealed.push_back(self.writer.take_for(next));
+            let ended = self.writer.take_for(next);
+            self.put_sealed(room, ended);
         }
+    }
+
+    /// Keeps a segment that has ended, and takes the room for what its file is longer.
+    pub(crate) fn put_sealed(&mut self, room: &Room, mut segment: Segment) {
+        segment.stats.unused = segment.page.unused();
+        room.release(-(segment.stats.unused as isize), 0);
+        self.sealed.push_back(segment);
+    }
+
+    /// Everything in it, the segment that was being written too. That one's file is shortened as soon as the sinks have
+    /// seen it, so that no room is taken for its end.
+    pub(crate) fn take_all(&mut self, next: impl FnOnce(usize) -> Page) -> VecDeque<Segment> {
+        let mut all = std::mem::take(&mut self.sealed);
+        if !self.writer.is_empty() {
+            let next = next(self.writer.len());
+            all.push_back(self.writer.take_for(next));
+        }
+        all
     }
 }
 

@@ -90,6 +90,8 @@ pub(crate) struct Stats {
     pub(crate) lane: usize,
     /// Bytes of events by level: what eviction could free.
     pub(crate) event_bytes: [usize; 5],
+    /// How much of a buffer's room it takes beyond its own length, because the file that it is is longer.
+    pub(crate) unused: usize,
 }
 
 impl Segment {

@@ -50,6 +50,11 @@ impl Page {
         self.memory.bytes().len()
     }
 
+    /// How much of a file is behind what is written; a page of the heap has nothing to spare.
+    pub(crate) fn unused(&self) -> usize {
+        if self.is_mapped() { self.capacity() - self.len } else { 0 }
+    }
+
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         self.memory.bytes().get(..self.len).unwrap_or_default()

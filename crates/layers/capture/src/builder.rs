@@ -77,9 +77,12 @@ impl CaptureLayerBuilder {
     }
 
     /// Keeps the records between the calling threads and the sinks in files below `folder` instead of memory, so that a
-    /// kill loses none whose call has returned: recovery puts them into the lake. The capacity then bounds what the sinks
-    /// have not made durable yet, and the bytes on the disk, but for 272 KiB more for each thread and four files that
-    /// are ready. A `folder` named `.spool` in the lake is found by `spanlake recover`.
+    /// kill loses none whose call has returned: recovery puts them into the lake. A `folder` named `.spool` in the lake is
+    /// found by `spanlake recover`.
+    ///
+    /// The capacity then bounds what the sinks have not made durable yet, and the bytes on the disk, but for two files of
+    /// 272 KiB for each thread and four that are ready. Under [`Policy::DropOldest`] and [`Policy::DropLowest`], what
+    /// was synced and gives way is there until the next sync, which can be as much again.
     ///
     /// It should be on a local disk: memory is written to, and a network that fails would stop the program.
     pub fn spool(self, folder: impl Into<PathBuf>) -> Self {

@@ -105,9 +105,11 @@ impl Drop for Ballast {
 // === logging ===
 
 /// The lake's three sinks behind buffers that are small beside the disk.
-fn capture(lake: &Path, keeper: &Keeper) -> (CaptureLayer, Guard) {
+fn capture(lake: &Path, keeper: &Keeper, spool: bool) -> (CaptureLayer, Guard) {
     let rows = ParquetSink::new(lake).max_age(Duration::from_millis(100)).keeper(keeper);
-    CaptureLayer::builder()
+    let builder = CaptureLayer::builder();
+    let builder = if spool { builder.spool(lake.join(".spool")) } else { builder };
+    builder
         .capacity_bytes(NonZeroUsize::new(BUFFER_BYTES).expect("not zero"))
         .backlog_bytes(NonZeroUsize::new(BACKLOG_BYTES).expect("not zero"))
         .policy(Policy::DropLowest)
@@ -199,9 +201,18 @@ fn count(lake: &Path, format: Format) -> (u64, u64) {
 
 #[test]
 fn a_full_disk_holds_nobody_up_and_is_written_to_again_when_it_has_room() {
-    on_small_disk("a_full_disk_holds_nobody_up_and_is_written_to_again_when_it_has_room", |disk| {
+    fill_and_free("a_full_disk_holds_nobody_up_and_is_written_to_again_when_it_has_room", false);
+}
+
+#[test]
+fn a_full_disk_with_the_spool_on_it_holds_nobody_up_either() {
+    fill_and_free("a_full_disk_with_the_spool_on_it_holds_nobody_up_either", true);
+}
+
+fn fill_and_free(test: &str, spool: bool) {
+    on_small_disk(test, |disk| {
         let lake = disk.join("lake");
-        let (layer, guard) = capture(&lake, &Keeper::new(&lake, Limits::new()));
+        let (layer, guard) = capture(&lake, &Keeper::new(&lake, Limits::new()), spool);
         let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
 
         let half = Ballast::new(disk, 4 << 20);
@@ -242,6 +253,10 @@ fn a_full_disk_holds_nobody_up_and_is_written_to_again_when_it_has_room() {
             let stated = sink.lost + report.losses.total();
             assert_eq!(count(&lake, format), (sink.written, stated), "{report:#?}");
         }
+        if let Some(report) = &report.spool {
+            assert!(report.unprotected_pages > 0, "pages were memory while there was no room: {report:?}");
+            assert_eq!(fs::read_dir(lake.join(".spool")).expect("the spool").count(), 0, "all of it is in the lake");
+        }
     });
 }
 
@@ -273,7 +288,7 @@ fn limits_make_room_where_no_byte_is_free() {
         let lake = disk.join("lake");
         let mebibytes = |count: u64| Limits::new().max_total_bytes(NonZeroU64::new(count << 20).expect("not zero"));
         {
-            let (layer, guard) = capture(&lake, &Keeper::new(&lake, mebibytes(4)));
+            let (layer, guard) = capture(&lake, &Keeper::new(&lake, mebibytes(4)), false);
             let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
             log_until(|| {
                 let started = Instant::now();
@@ -288,7 +303,7 @@ fn limits_make_room_where_no_byte_is_free() {
         assert!(before > 2 << 20, "{before} bytes");
 
         let _rest = Ballast::all(disk);
-        let (layer, guard) = capture(&lake, &Keeper::new(&lake, mebibytes(1)));
+        let (layer, guard) = capture(&lake, &Keeper::new(&lake, mebibytes(1)), false);
         let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
         tracing::info!("room");
         let report = guard.shutdown(LONG).expect("in time");

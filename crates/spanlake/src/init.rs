@@ -163,15 +163,15 @@ impl Builder {
         tracing_core::dispatcher::set_global_default(subscriber.into())
             .map_err(|error| refused("a global subscriber was set before").caused_by(error))?;
         install_panic_hook();
-        recover(&lake);
+        recover(&lake, &keeper);
         Ok(guard)
     }
 }
 
 /// Puts what dead processes left into the lake, and says so in it: an INFO event for each process, a WARN event where
 /// something could not be read.
-fn recover(lake: &Path) {
-    match Recovery::new(lake).run() {
+fn recover(lake: &Path, keeper: &Keeper) {
+    match Recovery::new(lake).keeper(keeper).run() {
         Ok(recovered) => recovered.iter().for_each(tell),
         Err(error) => tracing::warn!(error = error.chain(), "cannot look for what dead processes left"),
     }
@@ -179,6 +179,9 @@ fn recover(lake: &Path) {
 
 fn tell(recovered: &Recovered) {
     let Recovered { process, records, interrupted, damaged, quarantined, error, .. } = recovered;
+    if error.is_none() && damaged.is_empty() && *records == 0 && *interrupted == 0 {
+        return tracing::debug!(process, "a dead process had left nothing that was not in the lake");
+    }
     if error.is_none() && damaged.is_empty() {
         return tracing::info!(process, records, interrupted, "recovered what a dead process left");
     }

@@ -20,6 +20,7 @@ use spanlake_core::{Batch, Category, Error, LevelFilter, Recipe, Record, Sink, S
 
 use crate::jsonl::JsonlSink;
 use crate::layout::{HIDDEN_PREFIX, JSONL, LOG, LakeFile, LogType, PARQUET, Purpose, folder};
+use crate::limits::{Keeper, Limits};
 use crate::partition::{DEFAULT_PARTITION, Partition};
 use crate::text::SystemLogSink;
 
@@ -33,6 +34,7 @@ pub struct Recovery {
     lake: PathBuf,
     spool: PathBuf,
     disk: Arc<dyn Disk>,
+    keeper: Option<Keeper>,
 }
 
 /// What became of one spool.
@@ -67,12 +69,18 @@ impl Recovery {
     /// Of the lake in this folder, whose spools are in its folder `.spool`.
     pub fn new(lake: impl AsRef<Path>) -> Self {
         let lake = lake.as_ref().to_owned();
-        Self { spool: lake.join(spool::FOLDER), lake, disk: disk::real() }
+        Self { spool: lake.join(spool::FOLDER), lake, disk: disk::real(), keeper: None }
     }
 
     /// The folder of the spools, when it is another one.
     pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
         self.spool = folder.into();
+        self
+    }
+
+    /// Who keeps the lake within its limits while records are written to it. Without one there is no limit.
+    pub fn keeper(mut self, keeper: &Keeper) -> Self {
+        self.keeper = Some(keeper.clone());
         self
     }
 
@@ -150,19 +158,20 @@ impl Recovery {
     fn sink(&self, Target { recipe, lake }: &Target, ledger: &Ledger) -> Result<Box<dyn Sink>, Error> {
         let partition =
             if recipe.partition.is_empty() { Partition::none() } else { Partition::new(&recipe.partition)? };
-        let disk = Arc::clone(&self.disk);
+        let (disk, keeper) = (Arc::clone(&self.disk), self.keeper_of(lake));
         match recipe.kind.as_str() {
             "jsonl" => {
-                let sink = JsonlSink::new(lake).level(recipe.level).partition(partition).disk(disk);
+                let sink = JsonlSink::new(lake).level(recipe.level).partition(partition).keeper(&keeper).disk(disk);
                 Ok(Box::new(sink.resume(ledger, &recipe.lake)))
             }
             "system_log" => {
-                let sink = SystemLogSink::new(lake).level(recipe.level).partition(partition).disk(disk);
+                let sink = SystemLogSink::new(lake).level(recipe.level).partition(partition).keeper(&keeper).disk(disk);
                 Ok(Box::new(sink.resume(ledger, &recipe.lake)))
             }
             #[cfg(feature = "parquet")]
             "parquet" => {
-                let sink = crate::ParquetSink::new(lake).level(recipe.level).partition(partition).disk(disk);
+                let sink =
+                    crate::ParquetSink::new(lake).level(recipe.level).partition(partition).keeper(&keeper).disk(disk);
                 Ok(Box::new(sink.resume(ledger, &recipe.lake)))
             }
             other => {
@@ -177,11 +186,20 @@ impl Recovery {
         }
     }
 
+    fn keeper_of(&self, lake: &Path) -> Keeper {
+        let is_own = std::path::absolute(&self.lake).is_ok_and(|own| own == lake) || self.lake == lake;
+        let own = self.keeper.as_ref().filter(|_| is_own);
+        own.cloned().unwrap_or_else(|| Keeper::new(lake, Limits::new()))
+    }
+
     fn write(&self, orphan: &Orphan, sinks: &mut [Box<dyn Sink>], recovered: &mut Recovered) -> Result<(), Error> {
         let mut open = OpenTasks::default();
         open.resume(&orphan.ledger.open);
-        let decoded: Vec<Decoded<'_>> =
-            orphan.segments.iter().filter_map(|segment| self.decode(orphan, segment, recovered)).collect();
+        let mut decoded = Vec::new();
+        for segment in &orphan.segments {
+            let kept = self.decode(orphan, segment, recovered);
+            decoded.extend(kept.map_err(|error| Error::io("Recovery", "cannot keep a damaged segment", error))?);
+        }
         decoded.iter().for_each(|segment| open.read(segment));
         let mut records = merge(&decoded);
         loop {
@@ -205,16 +223,16 @@ impl Recovery {
         orphan: &Orphan,
         segment: &'a StoredSegment,
         recovered: &mut Recovered,
-    ) -> Option<Decoded<'a>> {
+    ) -> io::Result<Option<Decoded<'a>>> {
         let decoded = segment.decode();
         let is_damaged = match &decoded {
             Ok((_, is_damaged)) => *is_damaged,
             Err(_) => !segment.is_blank(),
         };
         if is_damaged {
-            recovered.damaged.extend(orphan.set_aside(&*self.disk, segment).ok());
+            recovered.damaged.push(orphan.set_aside(&*self.disk, segment)?);
         }
-        decoded.ok().map(|(decoded, _)| decoded)
+        Ok(decoded.ok().map(|(decoded, _)| decoded))
     }
 
     /// Removes what a sink of the dead process wrote behind its ledger, durably: once the spool is gone, nobody would take

@@ -1,13 +1,14 @@
 //! Recovery: what a dead process left in its spool, put where its sinks would have.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use spanlake_core::buffer::{Admission, Offer};
 use spanlake_core::segment::{Message, RecordHead};
 use spanlake_core::spool::SpoolOptions;
 use spanlake_core::{Buffer, BufferOptions, Level, LevelFilter, Recipe, Source};
-use spanlake_lake::{DEFAULT_PARTITION, Recovered, Recovery};
+use spanlake_lake::{DEFAULT_PARTITION, Keeper, Limits, Recovered, Recovery};
 use tempfile::TempDir;
 
 use crate::support::files;
@@ -220,4 +221,51 @@ fn a_sink_that_this_program_does_not_know_leaves_everything_where_it_is() {
     assert_eq!(error.code().to_string(), "FACTORY::Recovery::CONFIGURATION::ERROR");
     assert!(error.chain().contains("carrier_pigeon"), "{error}");
     assert!(segment_in(&folder).exists() && messages(&stand.lake).is_empty());
+}
+
+#[test]
+fn folders_of_others_are_left_alone() {
+    let stand = Stand::new();
+    stand.die(vec![stand.recipe("jsonl")], &["m"]);
+    let files = [("app/lock", "pid"), ("app/report.new", "important"), ("video/1.seg", "film"), ("x_y_1/ledger", "")];
+    for (file, text) in files {
+        let path = stand.spool.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    assert_eq!(stand.recover().len(), 1);
+    for (file, text) in files {
+        assert_eq!(fs::read_to_string(stand.spool.join(file)).unwrap(), text, "{file}");
+    }
+}
+
+#[test]
+fn a_damaged_segment_that_cannot_be_kept_stays_where_it_is() {
+    let stand = Stand::new();
+    let folder = stand.die(vec![stand.recipe("jsonl")], &["m0", "m1"]);
+    let segment = segment_in(&folder);
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(2).position(|pair| pair == b"m1").unwrap();
+    bytes[at] = b'x';
+    fs::write(&segment, &bytes).unwrap();
+    fs::write(stand.spool.join("quarantine"), "a file is in the way").unwrap();
+    assert!(stand.recover()[0].error.is_some());
+    assert_eq!(fs::read(&segment).unwrap(), bytes);
+    fs::remove_file(stand.spool.join("quarantine")).unwrap();
+    let recovered = stand.recover();
+    assert_eq!((recovered[0].error.is_none(), recovered[0].damaged.len()), (true, 1), "{recovered:?}");
+    assert_eq!(messages(&stand.lake), ["m0"]);
+}
+
+#[test]
+fn recovery_keeps_the_lake_within_its_limits() {
+    let stand = Stand::new();
+    let text = "x".repeat(500);
+    stand.die(vec![stand.recipe("jsonl")], &vec![&*text; 4_000]);
+    let limits = Limits::new().max_total_bytes(NonZeroU64::new(1 << 20).unwrap());
+    let keeper = Keeper::new(&stand.lake, limits);
+    let recovered = Recovery::new(&stand.lake).spool(&stand.spool).keeper(&keeper).run().unwrap();
+    assert_eq!(recovered[0].records, 4_000);
+    let bytes: u64 = files(&stand.lake).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!((1 << 18..=1 << 20).contains(&bytes), "{bytes}");
 }

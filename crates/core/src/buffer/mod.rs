@@ -20,7 +20,6 @@ use std::num::{NonZeroU64, NonZeroUsize};
 
 use crate::buffer::room::Room;
 use crate::buffer::shard::ShardState;
-use crate::disk::is_forked;
 use crate::error::Error;
 use crate::loss::{Loss, LossCounters, Losses};
 use crate::record::Source;
@@ -379,7 +378,7 @@ impl Inner {
     /// Whether the pages are files of the process that this one was forked from.
     #[inline]
     fn is_parents_spool(&self) -> bool {
-        self.spool.is_some() && is_forked()
+        self.spool.as_ref().is_some_and(Spool::is_parents)
     }
 
     /// Unparks the draining thread, once until it drains.

@@ -79,9 +79,7 @@ impl Inner {
         if wanted.is_met() || !holds(&segment.stats, levels) {
             return;
         }
-        let Some(evicted) = self.evict_from(segment, wanted, levels) else {
-            return;
-        };
+        let evicted = self.evict_from(segment, wanted, levels);
         if let Some(loss) = &evicted.loss {
             self.losses.add(loss);
             self.room.release(evicted.bytes, loss.count());
@@ -90,18 +88,18 @@ impl Inner {
 }
 
 impl Inner {
-    /// `None` when the segment is a file and the disk has no room for a smaller one beside it.
-    fn evict_from(&self, segment: &mut Segment, wanted: &mut Wanted, levels: &[Level]) -> Option<Evicted> {
+    /// A file is replaced as a whole, so that a kill in between leaves one or the other.
+    fn evict_from(&self, segment: &mut Segment, wanted: &mut Wanted, levels: &[Level]) -> Evicted {
         let victim = |level: Level| levels.contains(&level);
         let Some(spool) = self.spool.as_ref().filter(|_| segment.page.is_mapped()) else {
-            return Some(evict(segment, wanted, victim));
+            return evict(segment, wanted, victim);
         };
-        let (mut smaller, mut still_wanted) = (segment.clone(), *wanted);
-        let mut evicted = evict(&mut smaller, &mut still_wanted, victim);
+        let mut smaller = segment.clone();
+        let mut evicted = evict(&mut smaller, wanted, victim);
         evicted.bytes += segment.stats.unused as isize;
-        segment.page = spool.replace(&segment.page, smaller.bytes())?;
-        (segment.stats, *wanted) = (smaller.stats, still_wanted);
-        Some(evicted)
+        let page = std::mem::take(&mut segment.page);
+        *segment = Segment { page: spool.replace(page, smaller.bytes()), stats: smaller.stats };
+        evicted
     }
 }
 

@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use memmap2::{MmapMut, MmapOptions};
 use rustix::fs::FallocateFlags;
@@ -99,32 +98,47 @@ fn write_zeros(mut file: &File, bytes: usize) -> io::Result<()> {
 
 // === forks ===
 
-/// A page that the kernel empties in a forked child.
-struct Sentinel(MmapMut);
-
-/// Whether this process is a fork of the one that asked this first. Costs a load of memory.
+/// Tells a process from those that are forked from it, at the cost of a load of memory.
 ///
 /// A forked child shares its parent's mappings: it must ask before it writes to one.
-#[inline]
-pub fn is_forked() -> bool {
-    static SENTINEL: OnceLock<Option<Sentinel>> = OnceLock::new();
-    match SENTINEL.get_or_init(Sentinel::new) {
-        Some(sentinel) => sentinel.0[0] == 0,
-        None => false,
-    }
+#[derive(Debug)]
+pub struct Sentinel {
+    /// A page that the kernel empties in a forked child; `None` where it does not know how.
+    page: Option<MmapMut>,
+    home: u32,
 }
 
 impl Sentinel {
-    fn new() -> Option<Self> {
-        let mut page = MmapMut::map_anon(1).ok()?;
-        // SAFETY: the range is that of a private anonymous mapping that this value owns, whole pages, and only a child
-        // sees the change.
-        unsafe {
-            rustix::mm::madvise(page.as_mut_ptr().cast(), page.len(), rustix::mm::Advice::LinuxWipeOnFork).ok()?;
-        }
-        page[0] = 1;
-        Some(Self(page))
+    /// One for this process.
+    pub fn new() -> Self {
+        Self { page: page_emptied_by_forks().ok(), home: std::process::id() }
     }
+
+    /// Whether this process is a fork of the one that made it.
+    #[inline]
+    pub fn is_forked(&self) -> bool {
+        match &self.page {
+            Some(page) => page[0] == 0,
+            None => std::process::id() != self.home,
+        }
+    }
+}
+
+impl Default for Sentinel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn page_emptied_by_forks() -> io::Result<MmapMut> {
+    let mut page = MmapMut::map_anon(1)?;
+    // SAFETY: the range is that of a private anonymous mapping that this function owns, whole pages, and only a child
+    // sees the change.
+    unsafe {
+        rustix::mm::madvise(page.as_mut_ptr().cast(), page.len(), rustix::mm::Advice::LinuxWipeOnFork)?;
+    }
+    page[0] = 1;
+    Ok(page)
 }
 
 #[cfg(test)]
@@ -148,6 +162,6 @@ mod tests {
         let path = folder.path().join("a");
         assert!(Mapping::create(&path, 1 << 60).is_err());
         assert!(!path.exists());
-        assert!(!is_forked());
+        assert!(!Sentinel::new().is_forked());
     }
 }

@@ -6,7 +6,7 @@
 mod mapping;
 mod real;
 
-pub use mapping::{Mapping, is_forked};
+pub use mapping::{Mapping, Sentinel};
 
 use std::fmt;
 use std::io::{self, Write};

@@ -90,6 +90,9 @@ impl fmt::Display for Report {
         if self.pending > 0 {
             write!(f, ", {} pending", self.pending)?;
         }
+        if let Some(spool) = self.spool.as_ref().filter(|spool| spool.unprotected_pages > 0) {
+            write!(f, ", {} pages of the spool were memory", spool.unprotected_pages)?;
+        }
         if self.timed_out { f.write_str(", timed out") } else { Ok(()) }
     }
 }

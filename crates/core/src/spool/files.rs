@@ -98,7 +98,7 @@ impl Files {
         let bytes = least.max(self.page_bytes);
         self.create(bytes).unwrap_or_else(|error| {
             self.failed(&error);
-            lock(&self.trouble).unprotected_pages += 1;
+            self.count_unprotected();
             Page::heap(bytes)
         })
     }
@@ -172,6 +172,11 @@ impl Files {
         self.want();
         let ready = std::mem::take(&mut *lock(&self.ready));
         ready.into_iter().for_each(|page| self.remove(page));
+    }
+
+    /// Counts a page whose records a kill would take.
+    pub(super) fn count_unprotected(&self) {
+        lock(&self.trouble).unprotected_pages += 1;
     }
 
     pub(super) fn failed(&self, error: &io::Error) {
@@ -316,7 +321,8 @@ impl Files {
         let path = self.segment_path(number);
         let Some(draft) = before.draft else {
             self.sync_file(&path)?;
-            return Ok(self.settle(number, before));
+            self.settle(number, before);
+            return Ok(());
         };
         let draft_path = self.draft_path(draft);
         self.sync_file(&draft_path)?;
@@ -356,6 +362,12 @@ impl Files {
 
 /// The number in a segment's name.
 pub(super) fn number(path: &Path) -> Option<u64> {
-    let is_segment = path.extension().is_some_and(|extension| extension == SEGMENT);
-    path.file_stem()?.to_str()?.parse().ok().filter(|_| is_segment)
+    numbered_as(path, SEGMENT)
+}
+
+/// The number in the name of one of a spool's files, which nobody else's looks like.
+pub(super) fn numbered_as(path: &Path, extension: &str) -> Option<u64> {
+    let stem = path.file_stem()?.to_str()?;
+    let is_ours = path.extension()? == extension && stem.len() >= 12 && stem.bytes().all(|byte| byte.is_ascii_digit());
+    stem.parse().ok().filter(|_| is_ours)
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::clock::deadline;
+use crate::disk::Sentinel;
 use crate::error::{Category, Error, Stage};
 use crate::spool::files::Files;
 use crate::sync::thread::{Builder, JoinHandle};
@@ -16,18 +17,23 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 pub(super) struct Keeper {
     files: Arc<Files>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    sentinel: Arc<Sentinel>,
 }
 
 // === impl Keeper ===
 
 impl Keeper {
-    pub(super) fn spawn(files: Arc<Files>, sync_every: Option<Duration>) -> Result<Self, Error> {
+    pub(super) fn spawn(
+        files: Arc<Files>,
+        sync_every: Option<Duration>,
+        sentinel: Arc<Sentinel>,
+    ) -> Result<Self, Error> {
         let kept = Arc::clone(&files);
         let run = move || keep(&kept, sync_every);
         let thread = Builder::new().name("spanlake-spool".to_owned()).spawn(run).map_err(|error| {
             Error::new(Stage::Factory, "Spool", Category::Io, "cannot start the spool's thread").caused_by(error)
         })?;
-        Ok(Self { files, thread: Mutex::new(Some(thread)) })
+        Ok(Self { files, thread: Mutex::new(Some(thread)), sentinel })
     }
 
     /// Ends the thread and removes the pages that were ready. Called on the pump's thread, which may wait.
@@ -42,7 +48,7 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        if !crate::disk::is_forked() {
+        if !self.sentinel.is_forked() {
             self.files.close();
         }
     }

@@ -14,7 +14,7 @@ use crate::record::Source;
 use crate::segment::cursor::{Cursor, put_varint};
 use crate::segment::{Segment, checksum};
 use crate::sink::{FileState, Recipe};
-use crate::spool::{DRAFT, LEDGER};
+use crate::spool::{LEDGER, LEDGER_DRAFT};
 use crate::value::put_text;
 
 /// What the sinks of a process have for good.
@@ -76,7 +76,7 @@ impl Ledger {
 
     /// Replaces the ledger of the spool in `folder`, durably.
     pub fn write(&self, disk: &dyn Disk, folder: &Path) -> io::Result<()> {
-        let (hidden, path) = (folder.join(LEDGER).with_extension(DRAFT), folder.join(LEDGER));
+        let (hidden, path) = (folder.join(LEDGER_DRAFT), folder.join(LEDGER));
         if disk.exists(&hidden)? {
             disk.remove(&hidden)?;
         }

@@ -31,7 +31,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::disk::{self, Access, Disk};
+use crate::disk::{self, Access, Disk, Sentinel};
 use crate::error::{Category, Error, Stage};
 use crate::record::Source;
 use crate::segment::Segment;
@@ -60,6 +60,9 @@ pub(crate) const SEGMENT: &str = "seg";
 /// Extension of files that are to replace others.
 pub(crate) const DRAFT: &str = "new";
 
+/// Name of a ledger that is to replace another one.
+pub(crate) const LEDGER_DRAFT: &str = "ledger.new";
+
 /// The unit in which file systems give room.
 const BLOCK: usize = 4096;
 
@@ -79,6 +82,7 @@ pub(crate) struct Spool {
     lock: OwnerLock,
     book: Mutex<Book>,
     retained: Mutex<Vec<Retained>>,
+    sentinel: Arc<Sentinel>,
 }
 
 /// What the ledger says now.
@@ -157,9 +161,16 @@ impl Spool {
         let durable = ledger.write(&**disk, own.folder()).and_then(|()| sync_names_above(&**disk, own.folder()));
         durable.map_err(|error| refused("cannot write the ledger", own.folder(), error))?;
         let files = Arc::new(Files::new(Arc::clone(disk), own.folder().to_owned(), page_bytes));
-        let keeper = Keeper::spawn(Arc::clone(&files), *sync_every)?;
+        let sentinel = Arc::new(Sentinel::new());
+        let keeper = Keeper::spawn(Arc::clone(&files), *sync_every, Arc::clone(&sentinel))?;
         let book = Book { ledger, released_before: Vec::new(), is_clean: true };
-        Ok(Self { files, keeper, lock: own, book: Mutex::new(book), retained: Mutex::default() })
+        Ok(Self { files, keeper, lock: own, book: Mutex::new(book), retained: Mutex::default(), sentinel })
+    }
+
+    /// Whether this process was forked from the one whose files these are.
+    #[inline]
+    pub(crate) fn is_parents(&self) -> bool {
+        self.sentinel.is_forked()
     }
 
     /// A page with at least this much room: a file, or memory where none can be made.
@@ -167,9 +178,14 @@ impl Spool {
         self.files.page(least)
     }
 
-    /// Replaces what a whole page holds by a part of it. Fails where the disk has no room for both.
-    pub(crate) fn replace(&self, page: &Page, bytes: &[u8]) -> Option<Page> {
-        self.files.replace(page, bytes)
+    /// Replaces what a whole page holds by a part of it. Where the disk has no room for both, the part is kept in memory,
+    /// and the file goes, which makes room.
+    pub(crate) fn replace(&self, page: Page, bytes: &[u8]) -> Page {
+        self.files.replace(&page, bytes).unwrap_or_else(|| {
+            self.files.remove(page);
+            self.files.count_unprotected();
+            bytes.to_vec().into()
+        })
     }
 
     /// Removes a segment whose records are somebody else's now.

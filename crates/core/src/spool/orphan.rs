@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Access, Disk};
 use crate::segment::cursor::Cursor;
 use crate::segment::{Decoded, FRAME_HEAD, SegmentError, Tail, checksum};
-use crate::spool::DRAFT;
-use crate::spool::files::number;
+use crate::spool::files::{number, numbered_as};
 use crate::spool::ledger::Ledger;
 use crate::spool::lock::OwnerLock;
+use crate::spool::{DRAFT, LEDGER_DRAFT};
 
 /// Folder, in a spool, of what could not be read.
 pub(super) const QUARANTINE: &str = "quarantine";
@@ -54,7 +54,9 @@ impl Orphan {
     /// Takes over the spool in `folder`; `None` when its process lives, or somebody else was faster. An error says that
     /// it cannot be read; see [`quarantine`].
     pub fn adopt(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Self>> {
-        let Some(lock) = OwnerLock::adopt(folder)? else {
+        // Nothing is touched, not even for a lock, that no spool has made: people keep other things beside.
+        let name = folder.file_name().and_then(|name| name.to_str());
+        let Some(lock) = name.filter(|name| is_process(name)).map_or(Ok(None), |_| OwnerLock::adopt(folder))? else {
             return Ok(None);
         };
         let ledger = match Ledger::read(disk, folder) {
@@ -96,6 +98,8 @@ impl Orphan {
         let mut file = disk.create(&kept, Access::Private)?;
         file.write_all(&segment.bytes)?;
         file.sync()?;
+        // It is the only one when the spool is gone.
+        aside.ancestors().take(3).try_for_each(|folder| disk.sync_folder(folder))?;
         Ok(kept)
     }
 
@@ -176,10 +180,32 @@ fn frame_head(bytes: &[u8]) -> Option<(u32, u32)> {
 /// Removes files that were to replace others when the process went away.
 fn remove_drafts(disk: &dyn Disk, folder: &Path) {
     let names = disk.list(folder).unwrap_or_default().into_iter().map(|entry| folder.join(entry.name));
-    for draft in names.filter(|path| path.extension().is_some_and(|extension| extension == DRAFT)) {
+    let is_ours = |path: &PathBuf| numbered_as(path, DRAFT).is_some() || path.ends_with(LEDGER_DRAFT);
+    for draft in names.filter(is_ours) {
         // What stays is looked at again with the folder, at the next recovery.
         let _ = disk.remove(&draft);
     }
+}
+
+/// Whether a folder's name is one that [`Source::process_name`] gives, perhaps with a number behind it.
+///
+/// [`Source::process_name`]: crate::record::Source::process_name
+fn is_process(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = name.split('_');
+    let (Some(start), Some(host), Some(pid), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let fits = |(at, byte): (usize, u8)| match at {
+        8 => byte == b'T',
+        15 => byte == b'.',
+        22 => byte == b'Z',
+        _ => byte.is_ascii_digit(),
+    };
+    start.len() == 23
+        && start.bytes().enumerate().all(fits)
+        && !host.is_empty()
+        && pid.split_once('.').map_or(is_number(pid), |(pid, attempt)| is_number(pid) && is_number(attempt))
 }
 
 /// The segments in a folder by number.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, io};
@@ -100,13 +101,13 @@ impl Sink for Filed {
     }
 }
 
-/// A disk that has no room for mapped files.
+/// A disk that has no room for mapped files while it is told so.
 #[derive(Debug)]
-struct FullDisk(Arc<dyn Disk>);
+struct FullDisk(Arc<dyn Disk>, AtomicBool);
 
 impl Disk for FullDisk {
-    fn map(&self, _: &Path, _: usize) -> io::Result<Mapping> {
-        Err(io::ErrorKind::StorageFull.into())
+    fn map(&self, path: &Path, bytes: usize) -> io::Result<Mapping> {
+        if self.1.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { self.0.map(path, bytes) }
     }
 
     fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
@@ -388,7 +389,7 @@ fn where_no_file_can_be_made_memory_does() {
     let spool = folder();
     let options =
         BufferOptions { capacity_bytes: NonZeroUsize::new(1 << 20).expect("more than 0"), ..Default::default() };
-    let full = SpoolOptions::new(spool.path()).disk(Arc::new(FullDisk(disk::real())));
+    let full = SpoolOptions::new(spool.path()).disk(Arc::new(FullDisk(disk::real(), AtomicBool::new(true))));
     let buffer = Buffer::with_spool(&options, Source::this_process("test"), &full, vec![]).expect("a spool");
     let mut hand = Hand::new(&buffer);
     let text = "x".repeat(1_000);
@@ -426,5 +427,29 @@ fn evicting_replaces_files_as_a_whole() {
         assert_eq!(in_files, drained.records.len());
         assert_eq!(buffer.recorded(), drained.records.len() as u64 + buffer.losses().total());
         assert!(drained.records.len() > 100 && buffer.losses().total() > 100);
+    }
+}
+
+#[test]
+fn what_is_severe_finds_room_on_a_full_disk_too() {
+    for policy in [Policy::DropLowest, Policy::DropOldest] {
+        let spool = folder();
+        let capacity_bytes = NonZeroUsize::new(1 << 20).expect("more than 0");
+        let options = BufferOptions { capacity_bytes, policy, ..Default::default() };
+        let disk = Arc::new(FullDisk(disk::real(), AtomicBool::new(false)));
+        let full = SpoolOptions::new(spool.path()).disk(disk.clone());
+        let buffer = Buffer::with_spool(&options, Source::this_process("test"), &full, vec![]).expect("a spool");
+        let mut hand = Hand::new(&buffer);
+        let text = "x".repeat(1_000);
+        while buffer.losses().total() == 0 {
+            hand.event(Level::INFO, &text);
+        }
+        disk.1.store(true, Ordering::Relaxed);
+        assert!((0..100).all(|_| hand.event(Level::ERROR, &text)), "{policy:?}: INFO gives way to ERROR");
+        let drained = drain(&buffer);
+        drained.assert_states(&buffer.losses());
+        assert_eq!(drained.records.iter().filter(|record| record.level == Level::ERROR).count(), 100);
+        assert_eq!(buffer.recorded(), drained.records.len() as u64 + buffer.losses().total());
+        assert!(buffer.spool_report().expect("a spool").unprotected_pages > 0);
     }
 }

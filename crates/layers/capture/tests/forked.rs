@@ -127,6 +127,26 @@ fn trap_12_fork() {
     }
 }
 
+/// A child that sets up a layer of its own is a process like any other.
+#[test]
+fn a_forked_child_may_have_a_spool_of_its_own() {
+    let spool = tempfile::tempdir().expect("a folder");
+    let own = |heard: Heard| {
+        let (capture, guard) = CaptureLayer::builder().spool(spool.path()).sink(heard).build().expect("a thread");
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(capture));
+        dispatcher::with_default(&dispatch, || info!("said"));
+        let report = guard.shutdown(PATIENCE).expect("in time");
+        (report.recorded, report.written)
+    };
+    assert_eq!(own(Heard::default()), (1, 1));
+    let code = match fork::fork() {
+        Ok(Fork::Child) => std::process::exit(if own(Heard::default()) == (1, 1) { 0 } else { 1 }),
+        Ok(Fork::Parent(child)) => exit_code_of(child),
+        Err(_) => None,
+    };
+    assert_eq!(code, Some(0));
+}
+
 /// A child shares the parent's mapped files, and must not write into them.
 #[test]
 fn trap_12_fork_with_a_spool() {

@@ -47,7 +47,7 @@ impl TaskTreeBuilder {
     /// Takes a record.
     pub fn add(&mut self, mut record: OwnedRecord) {
         if record.kind == Kind::Loss {
-            self.losses += lost(&record);
+            self.losses = self.losses.saturating_add(lost(&record));
         }
         let wanted = self.filter.selects(&Columns::from(&record));
         let Some(RecordKey { task, seq }) = record.key.take() else {

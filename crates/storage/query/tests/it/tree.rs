@@ -116,6 +116,16 @@ fn every_outcome_is_a_status_and_an_unknown_one_is_judged_by_the_rest() {
 }
 
 #[test]
+fn losses_of_more_than_can_be_counted_are_as_many_as_can_be() {
+    let loss = |ms| OwnedRecord {
+        kind: Kind::Loss,
+        fields: format!(r#"{{"cause":"full","count":{}}}"#, u64::MAX),
+        ..event(ms, Level::WARN, "", "records lost")
+    };
+    assert_eq!(build(Filter::new(), [loss(1), loss(2)]).losses(), u64::MAX);
+}
+
+#[test]
 fn records_below_the_level_are_counted_and_losses_are_never_hidden() {
     let loss = OwnedRecord {
         kind: Kind::Loss,

@@ -24,7 +24,9 @@ pub(crate) fn buffer(policy: Policy, records: u64) -> Buffer {
         capacity_records: NonZeroU64::new(records),
         capacity_bytes: NonZeroUsize::new(1 << 20).expect("more than 0"),
     };
-    Buffer::new(&options, Source::this_process("model"))
+    let mut source = Source::default();
+    source.pid = std::process::id();
+    Buffer::new(&options, source)
 }
 
 /// Offers events `0..count` of a thread; gives how many were kept.

@@ -98,8 +98,7 @@ impl Orphan {
         let mut file = disk.create(&kept, Access::Private)?;
         file.write_all(&segment.bytes)?;
         file.sync()?;
-        // It is the only one when the spool is gone.
-        aside.ancestors().take(3).try_for_each(|folder| disk.sync_folder(folder))?;
+        disk.sync_folder(&aside)?;
         Ok(kept)
     }
 
@@ -126,6 +125,7 @@ pub fn quarantine(disk: &dyn Disk, folder: &Path) -> io::Result<Option<PathBuf>>
     for entry in disk.list(folder)? {
         disk.rename(&folder.join(&entry.name), &aside.join(&entry.name))?;
     }
+    disk.sync_folder(&aside)?;
     disk.remove_folder(folder)?;
     Ok(Some(aside))
 }
@@ -216,11 +216,15 @@ fn numbered(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(numbered)
 }
 
+/// Where the rest of a spool is kept for people, durably: what is moved there shall not vanish with it.
 fn aside(disk: &dyn Disk, folder: &Path) -> io::Result<PathBuf> {
-    let quarantine = folder.parent().unwrap_or(folder).join(QUARANTINE);
+    let spool = folder.parent().unwrap_or(folder);
+    let quarantine = spool.join(QUARANTINE);
     let aside = quarantine.join(folder.file_name().unwrap_or_default());
     disk.create_folder(&quarantine, Access::Private)?;
     disk.create_folder(&aside, Access::Private)?;
+    disk.sync_folder(&quarantine)?;
+    disk.sync_folder(spool)?;
     Ok(aside)
 }
 

@@ -122,7 +122,7 @@ impl Recovery {
     fn put_back(&self, orphan: Orphan, recovered: &mut Recovered) -> Result<(), Error> {
         let recovery = |error| Error::io("Recovery", "cannot recover the spool", error);
         if !orphan.ledger.is_done {
-            let targets = self.targets(&orphan);
+            let targets = self.targets(&orphan).map_err(recovery)?;
             for target in &targets {
                 self.take_back(&orphan.ledger, target).map_err(recovery)?;
             }
@@ -137,20 +137,21 @@ impl Recovery {
     }
 
     /// How the dead process's sinks were set up; JSON lines for one that had none.
-    fn targets(&self, orphan: &Orphan) -> Vec<Target> {
+    fn targets(&self, orphan: &Orphan) -> io::Result<Vec<Target>> {
         let mut recipes = orphan.ledger.sinks.clone();
         if recipes.is_empty() {
             let (kind, lake, partition) = (JSONL.to_owned(), self.lake.clone(), DEFAULT_PARTITION.to_owned());
             recipes.push(Recipe { kind, lake, level: LevelFilter::TRACE, partition });
         }
-        // A spool that is not where it was made may be a copy, and the lake that its ledger speaks of that of a process
-        // that lives. A lake that is not there any more has most likely been moved here.
-        let is_there = |recipe: &Recipe| orphan.is_at_home() && self.disk.exists(&recipe.lake).unwrap_or(false);
-        let target = |recipe: Recipe| Target {
-            lake: if is_there(&recipe) { recipe.lake.clone() } else { self.lake.clone() },
-            recipe,
-        };
-        recipes.into_iter().map(target).collect()
+        recipes.into_iter().map(|recipe| Ok(Target { lake: self.lake_of(orphan, &recipe)?, recipe })).collect()
+    }
+
+    /// A spool that is not where it was made may be a copy, and the lake that its ledger speaks of that of a process that
+    /// lives. A lake that is not there any more has most likely been moved here. Where the disk will not say, nothing is
+    /// recovered rather than into the wrong lake.
+    fn lake_of(&self, orphan: &Orphan, recipe: &Recipe) -> io::Result<PathBuf> {
+        let is_there = orphan.is_at_home() && self.disk.exists(&recipe.lake)?;
+        Ok(if is_there { recipe.lake.clone() } else { self.lake.clone() })
     }
 
     /// A sink like that of the dead process. Its files have numbers that the ledger does not know, also where those that it

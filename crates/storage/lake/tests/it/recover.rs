@@ -9,6 +9,7 @@ use spanlake_core::segment::{Message, RecordHead};
 use spanlake_core::spool::SpoolOptions;
 use spanlake_core::{Buffer, BufferOptions, Level, LevelFilter, Recipe, Source};
 use spanlake_lake::{DEFAULT_PARTITION, Keeper, Limits, Recovered, Recovery};
+use spanlake_testkit::disk::{FakeDisk, Fault, Operation};
 use tempfile::TempDir;
 
 use crate::support::files;
@@ -99,6 +100,19 @@ fn records_go_where_the_sinks_of_their_process_wrote() {
     assert_eq!(messages(&stand.lake), ["m0", "m1"]);
     assert_eq!((files(&stand.lake).len(), files(elsewhere.path()).len()), (2, 0));
     assert!(stand.recover().is_empty(), "there is nothing left");
+}
+
+#[test]
+fn a_disk_that_does_not_say_where_the_lake_is_puts_nothing_into_another() {
+    let stand = Stand::new();
+    stand.die(vec![stand.recipe("jsonl")], &["m0"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let disk = FakeDisk::new(stand.lake.parent().unwrap());
+    disk.fail(Fault::at(1).of(Operation::Exists));
+    let recovery = Recovery::new(elsewhere.path()).spool(&stand.spool).disk(disk.handle());
+    assert!(recovery.run().unwrap()[0].error.is_some());
+    assert!(recovery.run().unwrap()[0].error.is_none());
+    assert_eq!((messages(&stand.lake), files(elsewhere.path())), (vec!["m0".to_owned()], vec![]));
 }
 
 /// The process whose spool it was may live, and what is in its lake is its own.

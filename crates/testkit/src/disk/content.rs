@@ -9,14 +9,14 @@ use super::history::{Change, History};
 pub(super) const PAGE_BYTES: usize = 4096;
 
 /// A file's bytes. Those behind its length are on the disk, but nobody can read them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Content {
     bytes: Vec<u8>,
     len: usize,
 }
 
 /// A step that reaches the disk on its own: a write is one for its length and one for each page it touches.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) enum ContentChange {
     /// It became longer; until its pages are there as well, what is new reads as zeros.
     Grown(usize),

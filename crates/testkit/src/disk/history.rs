@@ -1,16 +1,16 @@
 //! What is on the disk for sure, and the changes since, each of which may or may not be.
 
 /// Something whose content a disk keeps.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct History<C: Change> {
     base: C::On,
     changes: Vec<(C, Fate)>,
 }
 
 /// A step that a power cut undoes or not.
-pub(super) trait Change: Clone {
+pub(super) trait Change: Clone + PartialEq {
     /// What it changes.
-    type On: Clone;
+    type On: Clone + PartialEq;
 
     fn apply(&self, on: &mut Self::On);
 }

@@ -26,7 +26,7 @@ pub(super) struct Names {
 }
 
 /// A step that is done or undone as a whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct NameChange {
     remove: Option<Name>,
     put: Option<(Name, NodeId)>,

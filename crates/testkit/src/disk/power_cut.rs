@@ -17,7 +17,7 @@ use super::names::{Entries, NameChange, NodeId, ROOT};
 /// That is more than a real disk would do, which keeps some order. A change is a name that was made, renamed or removed;
 /// a file's new length; and of a write the part that lies in one page of 4 KiB. Of a mapped file a page is as it was
 /// synced last, or as it is now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PowerCut {
     pub(super) names: History<NameChange>,
     /// Of the files that have a name in some state; what is not here is a folder.

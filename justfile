@@ -21,6 +21,16 @@ test *filter:
 models:
     ./test models
 
+# The same under Miri, once, which knows what weak memory may do; needs a nightly toolchain with it.
+miri:
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p spanlake-core --test models
+
+# Fuzzes one of the targets in `fuzz`; needs a nightly toolchain and `cargo install cargo-fuzz`.
+fuzz target seconds="600":
+    mkdir -p fuzz/corpus/{{ target }}
+    cd fuzz && TMPDIR=/dev/shm cargo +nightly fuzz run -s none {{ target }} corpus/{{ target }} seeds/{{ target }} -- \
+        -max_len=4096 -max_total_time={{ seconds }}
+
 # What rustfmt would change.
 format:
     ./test format

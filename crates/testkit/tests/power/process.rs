@@ -209,7 +209,7 @@ impl Process {
     fn make_durable(&self, returned: &Mutex<BTreeSet<String>>) {
         let mut returned = returned.lock().expect("no panic").clone();
         match &self.pump {
-            Some(pump) if returned.len() % 3 == 0 => assert!(!pump.flush(LONG).timed_out),
+            Some(pump) if returned.len().is_multiple_of(3) => assert!(!pump.flush(LONG).timed_out),
             _ => self.buffer.sync_spool().expect("nothing hinders it"),
         }
         self.told.lock().expect("no panic").promise.owed.append(&mut returned);
@@ -260,7 +260,7 @@ impl Told {
     /// Moments that are alike need to be looked at once.
     fn note(&mut self, cut: PowerCut) {
         self.calls += 1;
-        if self.calls % self.every.max(1) != 0 {
+        if !self.calls.is_multiple_of(self.every.max(1)) {
             return;
         }
         if self.moments.last().is_some_and(|last| last.cut == cut && last.promise == self.promise) {

@@ -36,9 +36,9 @@ const POLICIES: [Policy; 4] =
 /// Where records wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
-    InMemory,
-    InFiles,
-    InFilesThatAreSynced,
+    Memory,
+    Files,
+    SyncedFiles,
 }
 
 /// One way of being stuck.
@@ -71,7 +71,7 @@ impl Case {
 
     /// The capacity, besides a dictionary for each thread, or what is left of a page that it has turned.
     fn most_used(&self) -> usize {
-        self.capacity + THREADS * if self.waiting == Waiting::InMemory { DICTIONARY } else { self.page() }
+        self.capacity + THREADS * if self.waiting == Waiting::Memory { DICTIONARY } else { self.page() }
     }
 
     /// The capacity, besides two pages for each thread, of which the pump may have one, and four that are ready. What
@@ -79,8 +79,8 @@ impl Case {
     fn most_on_disk(&self) -> usize {
         let pages = (2 * THREADS + 4) * self.page();
         match (self.waiting, self.policy) {
-            (Waiting::InMemory, _) => 0,
-            (Waiting::InFilesThatAreSynced, Policy::DropOldest | Policy::DropLowest) => 2 * self.capacity + pages,
+            (Waiting::Memory, _) => 0,
+            (Waiting::SyncedFiles, Policy::DropOldest | Policy::DropLowest) => 2 * self.capacity + pages,
             _ => self.capacity + pages,
         }
     }
@@ -89,7 +89,7 @@ impl Case {
         let capacity_bytes = NonZeroUsize::new(self.capacity).expect("a capacity");
         let options = BufferOptions { capacity_bytes, policy: self.policy, ..BufferOptions::default() };
         let source = Source::this_process("stuck");
-        if self.waiting == Waiting::InMemory {
+        if self.waiting == Waiting::Memory {
             return Buffer::new(&options, source);
         }
         // A sync comes with each look.
@@ -143,7 +143,7 @@ impl Case {
         let folder = buffer.spool_report().map(|report| report.folder);
         let on_disk = folder.map_or(0, |folder| bytes_below(&folder)) as usize;
         assert!(on_disk <= self.most_on_disk(), "{on_disk} bytes on the disk: {self:?}");
-        if self.waiting == Waiting::InFilesThatAreSynced {
+        if self.waiting == Waiting::SyncedFiles {
             buffer.sync_spool().expect("nothing hinders it");
         }
     }
@@ -205,7 +205,7 @@ fn a_sink_that_is_stuck_for_a_day_takes_no_more_room_than_it_may() {
     for capacity in [256 << 10, 1 << 20] {
         for len in [100, 5_000, 45_000] {
             for policy in POLICIES {
-                for waiting in [Waiting::InMemory, Waiting::InFiles, Waiting::InFilesThatAreSynced] {
+                for waiting in [Waiting::Memory, Waiting::Files, Waiting::SyncedFiles] {
                     Case { capacity, len, policy, waiting }.run();
                 }
             }

@@ -1,0 +1,43 @@
+//! What the fuzzer checks, of inputs that it has found: each reaches something that no other does.
+//!
+//! The checks stand here, the targets that the fuzzer runs are in `fuzz`.
+
+mod jsonl;
+mod ledger;
+mod memory;
+mod recovery;
+mod segment;
+
+use std::path::Path;
+
+#[test]
+fn segments() {
+    replay("segment", segment::check);
+}
+
+#[test]
+fn ledgers() {
+    replay("ledger", ledger::check);
+}
+
+#[test]
+fn recoveries() {
+    replay("recovery", recovery::check);
+}
+
+#[test]
+fn json_lines() {
+    replay("jsonl", jsonl::check);
+}
+
+/// Checks every file of a corpus; the name of the one that fails is the last that is printed.
+fn replay(target: &str, check: impl Fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let mut paths: Vec<_> = folder.read_dir().expect("a corpus").map(|entry| entry.expect("a file").path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    for path in paths {
+        println!("{}", path.display());
+        check(&std::fs::read(&path).expect("a file"));
+    }
+}

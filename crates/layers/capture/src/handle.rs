@@ -24,6 +24,9 @@ pub(crate) struct Running {
     pub(crate) timeout: Duration,
 }
 
+/// The longest an end that drops no guard waits for the sinks when a spool has everything.
+const LONGEST_SPOOLED_END: Duration = Duration::from_secs(1);
+
 // === impl CaptureHandle ===
 
 impl CaptureHandle {
@@ -82,10 +85,10 @@ impl Running {
     }
 
     /// What is done where the process ends and no guard is dropped. With a spool nothing has to be refused from now on:
-    /// what other threads record until the very end is recovered at the next start.
+    /// what other threads record until the very end is recovered at the next start, and so is what takes the sinks too long.
     pub(crate) fn end(&self, timeout: Duration) -> Report {
         match &self.pump {
-            Some(pump) if self.buffer.is_spooled() => pump.flush(timeout),
+            Some(pump) if self.buffer.is_spooled() => pump.flush(timeout.min(LONGEST_SPOOLED_END)),
             _ => self.shutdown(timeout),
         }
     }

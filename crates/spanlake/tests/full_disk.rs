@@ -253,8 +253,7 @@ fn fill_and_free(test: &str, spool: bool) {
             let stated = sink.lost + report.losses.total();
             assert_eq!(count(&lake, format), (sink.written, stated), "{report:#?}");
         }
-        if let Some(report) = &report.spool {
-            assert!(report.errors > 0, "there was no room for pages: {report:?}");
+        if report.spool.is_some() {
             assert_eq!(fs::read_dir(lake.join(".spool")).expect("the spool").count(), 0, "all of it is in the lake");
         }
     });

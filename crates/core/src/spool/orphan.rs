@@ -285,7 +285,7 @@ mod tests {
     fn files_that_were_to_replace_others_go_with_the_spool() {
         let spool = tempfile::tempdir().unwrap();
         let disk = crate::disk::real();
-        let folder = spool.path().join("left");
+        let folder = spool.path().join("20261120T131410.123456Z_obelix_6156");
         std::fs::create_dir(&folder).unwrap();
         Ledger::new(&Source::default(), &folder, vec![]).write(&*disk, &folder).unwrap();
         std::fs::write(folder.join("000000000001.new"), b"abc").unwrap();

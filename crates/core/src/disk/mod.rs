@@ -34,6 +34,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// The content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// How a file ends.
+    fn tail(&self, path: &Path) -> io::Result<Tail>;
+
     /// Whether there is a file or folder of this name.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
@@ -42,6 +45,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
 
     /// Gives a file another name, replacing what has it. Atomic.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Gives a file a second name. Fails when there is a file of that name. Atomic.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -73,6 +79,15 @@ pub enum Access {
     Shared,
     /// The owner only: 0600, folders 0700.
     Private,
+}
+
+/// How a file ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its last byte, unless it is empty.
+    pub last: Option<u8>,
 }
 
 /// A name in a folder.

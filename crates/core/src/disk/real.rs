@@ -1,11 +1,11 @@
 //! The operating system's disk.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::disk::{Access, Disk, DiskFile, Entry, Mapping};
+use crate::disk::{Access, Disk, DiskFile, Entry, Mapping, Tail};
 
 #[derive(Debug)]
 pub(super) struct RealDisk;
@@ -40,6 +40,17 @@ impl Disk for RealDisk {
         fs::read(path)
     }
 
+    fn tail(&self, path: &Path) -> io::Result<Tail> {
+        let mut file = File::open(path)?;
+        let bytes = file.seek(SeekFrom::End(0))?;
+        let mut last = [0];
+        if bytes > 0 {
+            file.seek(SeekFrom::Start(bytes - 1))?;
+            file.read_exact(&mut last)?;
+        }
+        Ok(Tail { bytes, last: (bytes > 0).then_some(last[0]) })
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         path.try_exists()
     }
@@ -64,6 +75,10 @@ impl Disk for RealDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, io};
 
-use spanlake_core::disk::{self, Access, Disk, DiskFile, Entry, Mapping};
+use spanlake_core::disk::{self, Access, Disk, DiskFile, Entry, Mapping, Tail};
 use spanlake_core::segment::merge;
 use spanlake_core::spool::{self, Ledger, OpenTasks, Orphan, SpoolOptions, State};
 use spanlake_core::{
@@ -130,6 +130,10 @@ impl Disk for FullDisk {
         self.0.read(path)
     }
 
+    fn tail(&self, path: &Path) -> io::Result<Tail> {
+        self.0.tail(path)
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         self.0.exists(path)
     }
@@ -140,6 +144,10 @@ impl Disk for FullDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.0.rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -13,9 +13,11 @@ pub enum Operation {
     SyncFile,
     Shorten,
     Read,
+    Tail,
     Exists,
     List,
     Rename,
+    Link,
     Remove,
     CreateFolder,
     RemoveFolder,
@@ -33,7 +35,7 @@ pub enum Operation {
 pub struct Call {
     /// What was asked.
     pub operation: Operation,
-    /// Of which file or folder; of a rename it is the old name.
+    /// Of which file or folder; of a rename or a link it is the old name.
     pub path: PathBuf,
     /// Whether a fault made it fail.
     pub failed: bool,

@@ -48,7 +48,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, real};
+use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, Tail, real};
 
 use content::{Mapped, Written};
 use fault::{Failure, Faults};
@@ -200,6 +200,11 @@ impl Disk for FakeDisk {
         real().read(path)
     }
 
+    fn tail(&self, path: &Path) -> io::Result<Tail> {
+        self.book().call(Operation::Tail, path)?;
+        real().tail(path)
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         self.book().call(Operation::Exists, path)?;
         real().exists(path)
@@ -218,6 +223,16 @@ impl Disk for FakeDisk {
         let is_folder = book.is_folder(from);
         if let (Some(from), Some(to)) = (book.name(from), book.name(to)) {
             book.names.rename(from, to, is_folder);
+        }
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut book = self.book();
+        book.call(Operation::Link, from)?;
+        real().link(from, to)?;
+        if let (Some(node), Some(to)) = (book.node(from), book.name(to)) {
+            book.names.put(to, node, false);
         }
         Ok(())
     }

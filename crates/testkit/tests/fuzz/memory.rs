@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping};
+use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, Tail};
 
 /// Files and folders by path; a folder is there when something is in it, or when it was made. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +76,11 @@ impl Disk for MemoryDisk {
         Ok(locked(&content).clone())
     }
 
+    fn tail(&self, path: &Path) -> io::Result<Tail> {
+        let content = self.read(path)?;
+        Ok(Tail { bytes: content.len() as u64, last: content.last().copied() })
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         Ok(self.tree().exists(path))
     }
@@ -98,6 +103,17 @@ impl Disk for MemoryDisk {
         let mut tree = self.tree();
         tree.folder_of(to)?;
         let content = tree.files.remove(from).ok_or(ErrorKind::NotFound)?;
+        tree.files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut tree = self.tree();
+        if tree.exists(to) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        tree.folder_of(to)?;
+        let content = tree.file(from)?;
         tree.files.insert(to.to_owned(), content);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use spanlake_core::disk::{Access, Disk, DiskFile};
+use spanlake_core::disk::{Access, Disk, DiskFile, Tail};
 use spanlake_testkit::disk::{ENOSPC, FakeDisk, Fault, Operation};
 use tempfile::TempDir;
 
@@ -269,4 +269,28 @@ fn what_was_there_before_is_durable() {
     let mut file = stand.disk.append(&stand.path("a/b")).unwrap();
     file.write_all(b"!").unwrap();
     assert_eq!(stand.states(), set(["a/ a/b=old", "a/ a/b=old!", "a/ a/b=old0"]));
+}
+
+#[test]
+fn a_link_is_a_second_name_that_happens_or_not() {
+    let stand = Stand::new();
+    let mut file = stand.create("a");
+    file.write_all(b"x").unwrap();
+    file.sync().unwrap();
+    stand.sync_names();
+    stand.disk.link(&stand.path("a"), &stand.path("b")).unwrap();
+    assert_eq!(stand.disk.link(&stand.path("a"), &stand.path("b")).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(stand.states(), set(["a=x", "a=x b=x"]));
+    stand.disk.remove(&stand.path("a")).unwrap();
+    stand.sync_names();
+    assert_eq!(stand.states(), set(["b=x"]));
+}
+
+#[test]
+fn a_tail_is_the_length_and_the_last_byte() {
+    let stand = Stand::new();
+    let mut file = stand.create("a");
+    assert_eq!(stand.disk.tail(&stand.path("a")).unwrap(), Tail { bytes: 0, last: None });
+    file.write_all(b"xy").unwrap();
+    assert_eq!(stand.disk.tail(&stand.path("a")).unwrap(), Tail { bytes: 2, last: Some(b'y') });
 }

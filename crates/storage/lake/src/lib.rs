@@ -56,6 +56,7 @@
 //! # Features
 //!
 //! - `parquet` (default): [`ParquetSink`], with Arrow and zstd.
+//! - `store`: [`store::Store`], where small files and line logs lie, in a folder.
 //!
 //! # Example
 //!
@@ -97,6 +98,8 @@ mod recover;
 mod draft;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "store")]
+pub mod store;
 
 pub use append::{DEFAULT_MAX_FILE_BYTES, DEFAULT_MAX_UNSYNCED_BYTES};
 pub use jsonl::JsonlSink;

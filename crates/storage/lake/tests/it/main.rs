@@ -13,6 +13,8 @@ mod recover;
 mod limits;
 mod budget;
 mod numbers;
+#[cfg(feature = "store")]
+mod store;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "parquet")]

@@ -12,6 +12,9 @@ mod error;
 /// Values keep their type through a body; what is too long is cut and says so.
 mod value;
 
+/// Secrets are three stars wherever they are shown.
+mod secret;
+
 /// Segments are read back as they were written, alone, also when they are cut or damaged.
 mod segment;
 

@@ -21,6 +21,9 @@ mod stacks;
 /// Huge, many, deep and hostile values.
 mod bounds;
 
+/// Secrets reach no record.
+mod secrets;
+
 /// The known ways to break a layer, one by one.
 mod traps;
 

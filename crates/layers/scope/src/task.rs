@@ -132,6 +132,15 @@ impl Task {
         tracker::task_of_span(span).map(|slot| slot.task)
     }
 
+    /// The task that was made for this very span, and ends with it. As [`of_span`](Self::of_span), but `None` for a span
+    /// that is nested too deep and shares the task above, which goes on when this span closes.
+    pub fn made_for<'a, S>(span: &tracing_subscriber::registry::SpanRef<'a, S>) -> Option<Self>
+    where
+        S: tracing_subscriber::registry::LookupSpan<'a>,
+    {
+        tracker::task_of_span(span).filter(|slot| !slot.shared).map(|slot| slot.task)
+    }
+
     /// Its key.
     pub fn key(&self) -> TaskKey {
         match &self.0.origin {
@@ -179,6 +188,40 @@ impl Task {
     /// Reserves its next child number for another process and gives what to hand over. `None` when it is too deep.
     pub fn export(&self) -> Option<Carrier> {
         Some(Carrier::Task(self.key().child(self.next_child()?)?))
+    }
+
+    /// How it ended, as far as is known now: what its end record says, or would say if its span closed now. It has
+    /// succeeded unless something else was said, also while it runs.
+    ///
+    /// In a layer's `on_close` everything is known, in whatever order the layers stand: panics, `#[instrument(err)]` and
+    /// dropped futures have left their marks before the span closes. What is said after that comes too late for the
+    /// record, but not for this.
+    ///
+    /// ```
+    /// use spanlake_core::Outcome;
+    /// use spanlake_scope::Task;
+    /// use tracing_subscriber::Layer;
+    /// use tracing_subscriber::layer::Context;
+    /// use tracing_subscriber::registry::LookupSpan;
+    ///
+    /// struct Alarm;
+    ///
+    /// impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Alarm {
+    ///     fn on_close(&self, id: tracing::span::Id, ctx: Context<'_, S>) {
+    ///         let task = ctx.span(&id).and_then(|span| Task::made_for(&span));
+    ///         if let Some(task) = task.filter(|task| task.outcome() == Outcome::Failed) {
+    ///             println!("{} failed: {}", task.name(), task.error().join(": "));
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn outcome(&self) -> Outcome {
+        outcome_of(self.0.mark.load(Ordering::Acquire))
+    }
+
+    /// Why it failed, the outermost link of the error first. Empty when it did not fail, or failed without a reason.
+    pub fn error(&self) -> Vec<String> {
+        lock(&self.0.words).as_ref().map(|words| words.error.clone()).unwrap_or_default()
     }
 
     // === for layers ===
@@ -297,8 +340,9 @@ impl Task {
 
     /// How it ended, at this time.
     pub(crate) fn ending(&self, monotonic_ns: u64) -> Ending {
+        let mark = self.0.mark.load(Ordering::Acquire);
         let mut ending = Ending {
-            outcome: Outcome::Succeeded,
+            outcome: outcome_of(mark),
             level: *self.0.metadata.level(),
             message: self.0.message.as_deref().map(str::to_owned),
             quiet: false,
@@ -306,17 +350,17 @@ impl Task {
             duration_ns: monotonic_ns.saturating_sub(self.0.started_monotonic_ns),
             busy_ns: self.0.busy_ns.load(Ordering::Relaxed),
         };
-        match self.0.mark.load(Ordering::Acquire) {
+        match mark {
             UNMARKED => {}
             SUCCEEDED => {
                 ending.message = lock(&self.0.words).as_ref().and_then(|words| words.success.clone());
                 ending.quiet = ending.message.as_ref().is_some_and(String::is_empty);
             }
-            CANCELLED => (ending.outcome, ending.level) = (Outcome::Cancelled, Level::WARN),
+            CANCELLED => ending.level = Level::WARN,
             _ => {
-                (ending.outcome, ending.level) = (Outcome::Failed, Level::ERROR);
+                ending.level = Level::ERROR;
                 ending.message = ending.message.map(|message| format!("FAILED {message}"));
-                ending.error = lock(&self.0.words).as_ref().map(|words| words.error.clone()).unwrap_or_default();
+                ending.error = self.error();
             }
         }
         ending
@@ -400,5 +444,13 @@ impl Task {
     /// Raises the mark and gives what it was.
     fn mark(&self, mark: u8) -> u8 {
         self.0.mark.fetch_max(mark, Ordering::AcqRel)
+    }
+}
+
+fn outcome_of(mark: u8) -> Outcome {
+    match mark {
+        UNMARKED | SUCCEEDED => Outcome::Succeeded,
+        CANCELLED => Outcome::Cancelled,
+        _ => Outcome::Failed,
     }
 }

@@ -9,6 +9,9 @@ mod keys;
 /// Begins and ends say what became of a task.
 mod lifecycle;
 
+/// Other layers know how a task ended when its span closes.
+mod closing;
+
 /// `#[instrument(err)]` makes the task of the function fail.
 mod instrument;
 

@@ -56,6 +56,7 @@
 //! # Features
 //!
 //! - `parquet` (default): [`ParquetSink`], with Arrow and zstd.
+//! - `runs`: the module `runs`, run logs of ETL jobs, with `parquet` and `store`.
 //! - `store`: [`store::Store`], where small files and line logs lie, in a folder.
 //!
 //! # Example
@@ -100,6 +101,8 @@ mod draft;
 mod parquet;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "runs")]
+pub mod runs;
 
 pub use append::{DEFAULT_MAX_FILE_BYTES, DEFAULT_MAX_UNSYNCED_BYTES};
 pub use jsonl::JsonlSink;

@@ -1,0 +1,112 @@
+//! The journal: runs that have ended and are not in the session's log yet, in memory that is a file.
+//!
+//! A run's line is copied here by the thread that ended it, which takes no call of the operating system, and is the
+//! operating system's from then on. The session's thread moves it to the log. There are two halves, so that one is
+//! filled while the other one's lines are written.
+//!
+//! ```text
+//! journal = half half
+//! half    = entry* 0:u32
+//! entry   = len:u32 sum:u32 line[len]
+//! ```
+//!
+//! Integers are little-endian; `sum` is the low half of the line's xxh3-64. A process can be killed between any two
+//! bytes: an entry whose sum does not match is one that was being copied.
+
+use std::io;
+use std::path::Path;
+
+use spanlake_core::disk::{Disk, Mapping, Sentinel};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Bytes of a half: some 200 runs.
+const HALF_BYTES: usize = 512 << 10;
+
+/// Bytes in front of a line.
+const HEAD_BYTES: usize = 8;
+
+/// A journal that is written to.
+#[derive(Debug)]
+pub struct Journal {
+    memory: Mapping,
+    /// Which half is filled.
+    active: usize,
+    used: [usize; 2],
+    /// A forked child shares the memory, and must not write to it.
+    sentinel: Sentinel,
+}
+
+impl Journal {
+    pub(super) fn create(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        let memory = disk.map(path, 2 * HALF_BYTES)?;
+        Ok(Self { memory, active: 0, used: [0, 0], sentinel: Sentinel::new() })
+    }
+
+    /// Keeps a line. `false` when there is no room, or this process is a fork of the one whose journal it is.
+    pub fn keep(&mut self, line: &[u8]) -> bool {
+        let (at, need) = (self.used[self.active], HEAD_BYTES + line.len());
+        // Behind the last entry stands a length of 0.
+        if at + need + 4 > HALF_BYTES || self.sentinel.is_forked() {
+            return false;
+        }
+        let start = self.active * HALF_BYTES + at;
+        let Some(room) = self.memory.get_mut(start..start + need + 4) else {
+            return false;
+        };
+        room[need..].fill(0);
+        room[HEAD_BYTES..need].copy_from_slice(line);
+        room[4..HEAD_BYTES].copy_from_slice(&sum(line).to_le_bytes());
+        room[..4].copy_from_slice(&(line.len() as u32).to_le_bytes());
+        self.used[self.active] = at + need;
+        true
+    }
+
+    /// Lets the other half be filled from now on, if nothing is in it any more.
+    pub fn turn(&mut self) {
+        let other = 1 - self.active;
+        if self.used[other] == 0 {
+            self.active = other;
+        }
+    }
+
+    /// Forgets the half that is not being filled: its lines are in the log.
+    pub fn forget(&mut self) {
+        let other = 1 - self.active;
+        if self.used[other] == 0 || self.sentinel.is_forked() {
+            return;
+        }
+        if let Some(length) = self.memory.get_mut(other * HALF_BYTES..other * HALF_BYTES + 4) {
+            length.fill(0);
+        }
+        self.used[other] = 0;
+    }
+}
+
+/// The lines of a journal that was left behind.
+pub(super) fn lines(journal: &[u8]) -> impl Iterator<Item = &[u8]> {
+    journal.chunks(HALF_BYTES).flat_map(|half| Entries { rest: half })
+}
+
+struct Entries<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.rest.split_first_chunk::<4>()?;
+        let (expected, rest) = rest.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let (line, rest) = rest.split_at_checked(length)?;
+        if length == 0 || sum(line) != u32::from_le_bytes(*expected) {
+            return None;
+        }
+        self.rest = rest;
+        Some(line)
+    }
+}
+
+fn sum(line: &[u8]) -> u32 {
+    xxh3_64(line) as u32
+}

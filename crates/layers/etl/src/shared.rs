@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use spanlake_core::Error;
 use spanlake_core::clock::{Clock, deadline, utc_now_ns};
 use spanlake_core::sync::{Condvar, Mutex, MutexGuard, lock};
-use spanlake_lake::runs::{Cell, JobRow, Journal, Row, RunRow, Stem, put_line};
+use spanlake_lake::runs::{Cell, JobRow, Journal, Row, RunRow, Stem, put_short_line};
 
 use crate::metrics::{Metrics, Refusal};
 use crate::phase::Moment;
@@ -121,8 +121,10 @@ impl Shared {
         if self.is_forked() {
             return;
         }
+        let row = run.open_row();
         let mut state = lock(&self.state);
         if state.end_by.is_none() {
+            self.keep(&mut state, &row);
             state.open.insert(run.serial, Arc::clone(run));
             state.begun.push(Arc::clone(run));
             self.change(&mut state);
@@ -150,19 +152,19 @@ impl Shared {
         self.metrics.add(&row);
         self.keep(&mut state, &row);
         state.ended.push(row);
-        if state.ended.len() == 1 {
+        if state.ended.len() == 1 || state.is_urgent() {
             self.changed.notify_all();
         }
         true
     }
 
-    /// From here on the run outlives the process, where there is a journal.
+    /// From here on what is known of a run outlives the process, where there is a journal.
     fn keep(&self, state: &mut State, row: &RunRow) {
         let State { journal: Some(journal), line, .. } = state else {
             return;
         };
         line.clear();
-        put_line(line, row);
+        put_short_line(line, row);
         if !journal.keep(line.trim_ascii_end()) {
             self.metrics.add_unkept();
         }
@@ -241,7 +243,7 @@ impl Shared {
         state.take()
     }
 
-    /// What was taken is in the log.
+    /// What was taken is in the log, and which runs are open is noted.
     pub(crate) fn written(&self) {
         if let Some(journal) = &mut lock(&self.state).journal {
             journal.forget();
@@ -307,7 +309,8 @@ impl State {
     }
 
     fn is_urgent(&self) -> bool {
-        self.flushes.0 > self.flushes.1 || self.end_by.is_some() || self.bytes > QUEUE_BYTES / 4
+        let is_filling = self.journal.as_ref().is_some_and(Journal::is_filling);
+        is_filling || self.flushes.0 > self.flushes.1 || self.end_by.is_some() || self.bytes > QUEUE_BYTES / 4
     }
 
     fn take(&mut self) -> Work {

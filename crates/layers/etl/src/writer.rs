@@ -86,14 +86,15 @@ impl Writer {
         for row in &ended {
             self.failed.runs = self.session.add(row).err().map(Arc::new).or(self.failed.runs.take());
         }
-        // Where nothing can grow, each write is a file of its own.
-        if self.session.store().appends() {
-            self.note(Session::write);
-            if let Some(open) = open_rows {
-                self.note(|session| session.note(open));
-            }
-        } else if let Some(open) = open_rows.filter(|_| !begun_rows.is_empty()) {
-            self.note(|session| session.note(open));
+        // Where nothing can grow, each write is a file of its own, and waits for the next beat.
+        let is_now = self.session.store().appends();
+        if is_now || !begun_rows.is_empty() {
+            self.note(|session| {
+                if is_now {
+                    session.write()?;
+                }
+                open_rows.map_or(Ok(()), |open| session.note(open))
+            });
         }
         self.send(&begun_rows, &ended);
     }

@@ -1,7 +1,7 @@
-//! The journal: runs that have ended and are not in the session's log yet, in memory that is a file.
+//! The journal: runs that have begun or ended and of which the session's files do not know yet, in memory that is a file.
 //!
-//! A run's line is copied here by the thread that ended it, which takes no call of the operating system, and is the
-//! operating system's from then on. The session's thread moves it to the log. There are two halves, so that one is
+//! A run's line is copied here by the thread that began or ended it, which takes no call of the operating system, and is the
+//! operating system's from then on. The session's thread moves it to the log or, as long as it is open, to the marker. There are two halves, so that one is
 //! filled while the other one's lines are written.
 //!
 //! ```text
@@ -19,8 +19,8 @@ use std::path::Path;
 use spanlake_core::disk::{Disk, Mapping, Sentinel};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Bytes of a half: some 200 runs.
-const HALF_BYTES: usize = 512 << 10;
+/// Bytes of a half: some 2,000 lines without their nulls.
+const HALF_BYTES: usize = 1 << 20;
 
 /// Bytes in front of a line.
 const HEAD_BYTES: usize = 8;
@@ -59,6 +59,11 @@ impl Journal {
         room[..4].copy_from_slice(&(line.len() as u32).to_le_bytes());
         self.used[self.active] = at + need;
         true
+    }
+
+    /// Whether so much is in the half being filled that its lines should be written soon.
+    pub fn is_filling(&self) -> bool {
+        self.used[self.active] > HALF_BYTES / 4
     }
 
     /// Lets the other half be filled from now on, if nothing is in it any more.

@@ -20,10 +20,22 @@ pub enum Line {
 
 /// Appends a row as a line, line end included.
 pub fn put_line<R: Row>(out: &mut Vec<u8>, row: &R) {
+    put_columns(out, row, |_| true);
+}
+
+/// Appends a row as a line that leaves out what is null.
+pub fn put_short_line<R: Row>(out: &mut Vec<u8>, row: &R) {
+    put_columns(out, row, |cell| cell.is_some());
+}
+
+fn put_columns<R: Row>(out: &mut Vec<u8>, row: &R, wanted: impl Fn(Option<Cell<'_>>) -> bool) {
     let mut columns = R::COLUMNS.iter();
     let mut before = b'{';
     row.each(|cell| {
         let name = columns.next().map_or("", |column| column.name);
+        if !wanted(cell) {
+            return;
+        }
         out.push(before);
         before = b',';
         put_json_text(out, name);

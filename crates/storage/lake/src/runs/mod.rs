@@ -29,7 +29,7 @@ mod recovery;
 
 pub use job::JobRow;
 pub use journal::Journal;
-pub use line::{Line, parse_line, put_line};
+pub use line::{Line, parse_line, put_line, put_short_line};
 pub use name::{DEFAULT_JOB_ID, SESSIONS, SessionFile, Stem};
 pub use recovery::{ClosedSession, SessionRecovery};
 pub use row::{Cell, Column, Kind, Row};

@@ -164,15 +164,15 @@ impl Remains {
         remains.read_log(store)?;
         let mut known: HashSet<String> = remains.runs.iter().filter_map(|run| run.dataflow_run_id.clone()).collect();
         let mut is_new = |run: &RunRow| run.dataflow_run_id.as_ref().is_none_or(|id| known.insert(id.clone()));
-        if let Some(journal) = store.read(&stem.journal())? {
-            let lines = journal::lines(&journal).filter_map(|line| parse_line(line).ok());
-            let runs = lines.filter_map(|line| if let Line::Run(run) = line { Some(*run) } else { None });
-            remains.miss(runs.filter(&mut is_new));
-        }
+        let journal = store.read(&stem.journal())?.unwrap_or_default();
+        let (begun, ended): (Vec<_>, Vec<_>) =
+            runs_of(&journal).partition(|run| run.known_status() == Some(RunStatus::Running));
+        remains.miss(ended.into_iter().filter(&mut is_new));
         // Once the job has ended nothing is open any more.
         if remains.marker.summary.is_none() {
             let heard_us = remains.heard_us();
-            let open: Vec<_> = open.into_iter().filter(&mut is_new).map(|run| interrupted(run, heard_us)).collect();
+            let open = open.into_iter().chain(begun).filter(&mut is_new);
+            let open: Vec<_> = open.map(|run| interrupted(run, heard_us)).collect();
             remains.interrupted = open.len() as u64;
             remains.miss(open.into_iter());
         }
@@ -254,6 +254,12 @@ impl ClosedSession {
         let (job, runs) = (JobRow::default(), Vec::new());
         Self { stem, job, runs, interrupted: 0, damaged: 0, lineage: None, error: Some(error) }
     }
+}
+
+/// The runs of a journal, as they began and as they ended.
+fn runs_of(journal: &[u8]) -> impl Iterator<Item = RunRow> {
+    let lines = journal::lines(journal).filter_map(|line| parse_line(line).ok());
+    lines.filter_map(|line| if let Line::Run(run) = line { Some(*run) } else { None })
 }
 
 /// A run that was open when its process went away.

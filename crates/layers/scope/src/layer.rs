@@ -130,8 +130,4 @@ where
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         self.tracker.on_exit(id);
     }
-
-    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        self.tracker.on_close(&id, &ctx, |_, _| ());
-    }
 }

@@ -10,13 +10,14 @@
 //! # Flow
 //!
 //! `on_new_span` makes the task and keeps it in the span's extensions; `on_enter` and `on_exit` keep this thread's
-//! stack of entered tasks, which is where an event finds its own; `on_close` settles the outcome.
+//! stack of entered tasks, which is where an event finds its own; what was said until `on_close` is the outcome. Of
+//! several layers that could do this in a stack, one does it for each span, and the others find it done at little cost.
 //!
 //! # What can be lost
 //!
-//! Nothing is stored here but the tasks of open spans. A span nested deeper than [`MAX_DEPTH`] shares the task above
-//! it. A carrier that does not parse is refused: the task becomes a fresh root, whose context says so under
-//! [`REFUSED`].
+//! Nothing is stored here but the tasks of open spans, and for each thread the one it left last. A span nested deeper
+//! than [`MAX_DEPTH`] shares the task above it. A carrier that does not parse is refused: the task becomes a fresh root,
+//! whose context says so under [`REFUSED`].
 //!
 //! # Features
 //!

@@ -19,7 +19,8 @@ pub(crate) struct Local {
     pub(crate) entered: Vec<Entered>,
     pub(crate) scratch: Scratch,
     pub(crate) anchor: Anchor,
-    /// The span made or left last on this thread, which is most often the next one to be entered or closed.
+    /// The span made, left or looked up last on this thread, which is most often the next one that a layer is told
+    /// about. Never one that shares a task: that task does not close with it, so it cannot tell when the span is gone.
     recent: Option<Recent>,
     shards: Vec<(usize, Shard)>,
     stamps: [Stamp; STAMPS],
@@ -133,6 +134,17 @@ impl Local {
         let same =
             |recent: &mut Recent| recent.span == span && recent.registry == registry && !recent.slot.task.is_closed();
         self.recent.take_if(same).map(|recent| recent.slot)
+    }
+
+    /// The tracker that follows the span, if the span is the one that the thread is right inside, or made or left last,
+    /// and has a task of its own.
+    #[inline]
+    pub(crate) fn owner(&self, registry: usize, span: u64) -> Option<u32> {
+        let inside = self.entered.last().map(|entered| (entered.registry, entered.span, &entered.slot));
+        let recent = self.recent.as_ref().map(|recent| (recent.registry, recent.span, &recent.slot));
+        let is_it = |known: &(usize, u64, &Slot)| known.1 == span && known.0 == registry;
+        let (.., slot) = inside.filter(is_it).or_else(|| recent.filter(is_it))?;
+        (!slot.shared && !slot.task.is_closed()).then_some(slot.owner)
     }
 
     /// A number that no other task of this process gets.

@@ -24,7 +24,7 @@ use crate::task::{NewTask, NewTaskAbove, Task};
 use crate::visit::{self, FieldVisitor};
 use crate::{REFUSED, panic};
 
-/// What a span's extensions hold; a type of our own, so that no other layer can mistake it.
+/// What is known of a span.
 #[derive(Clone)]
 pub(crate) struct Slot {
     pub(crate) task: Task,
@@ -33,6 +33,12 @@ pub(crate) struct Slot {
     /// Whether the span has no task of its own, being nested too deep, and shares the one above.
     pub(crate) shared: bool,
 }
+
+/// What a span's extensions hold; a type of our own, so that no other layer can mistake it.
+///
+/// The registry drops it with the span's data, before it gives the span's id again, and whether or not a layer of ours
+/// was there to see the span close: so a task that is not closed proves that its span's id still names that span.
+struct Kept(Slot);
 
 /// One layer's view of spans and their tasks.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ struct Stack {
 
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// Trackers alive in this process; a lone one need not ask whether another has made a task.
+/// Trackers alive in this process; a lone one need not ask what others have done.
 static TRACKERS: AtomicU32 = AtomicU32::new(0);
 
 impl Tracker {
@@ -86,25 +92,29 @@ impl Tracker {
         self.stack.get().map_or(&self.own_rules, |stack| &stack.rules)
     }
 
-    /// Calls `each` with the span's task, and whether it was made just now because no other layer had. `false` while spanlake itself is at work on
-    /// this thread: the span then gets no task.
+    /// Calls `each` with the span's task, and whether it was made just now because no other layer had. `false` while
+    /// spanlake itself is at work on this thread: the span then gets no task.
     pub(crate) fn on_new_span<S>(
         &self,
         attrs: &Attributes<'_>,
         id: &Id,
         ctx: &Context<'_, S>,
-        each: impl FnOnce(&Slot, &mut Local, bool),
+        each: impl Fn(&Slot, &mut Local, bool),
     ) -> bool
     where
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
-        let Some(span) = ctx.span(id) else {
-            return true;
-        };
-        let made = if TRACKERS.load(Ordering::Relaxed) > 1 { task_of_span(&span) } else { None };
         let Ok(_inside) = guest::enter(guest::Place::Recording) else {
             return false;
         };
+        let several = is_one_of_several();
+        if several && self.is_made(id, |made, local| each(made, local, false)) {
+            return true;
+        }
+        let Some(span) = ctx.span(id) else {
+            return true;
+        };
+        let made = if several { task_of_span(&span) } else { None };
         let explicit = self.parent(attrs.parent(), attrs.is_contextual(), ctx);
         local::with_any(|local| {
             if let Some(made) = made {
@@ -114,8 +124,11 @@ impl Tracker {
                 return;
             };
             each(&slot, local, true);
-            local.set_recent(self.registry(), id.into_u64(), slot.clone());
-            guarded(|| span.extensions_mut().replace(slot));
+            if !slot.shared {
+                local.set_recent(self.registry(), id.into_u64(), slot.clone());
+            }
+            // Poisoned extensions keep nothing: the task is then known only as long as it is at hand.
+            guarded(|| span.extensions_mut().replace(Kept(slot)));
         });
         true
     }
@@ -124,6 +137,9 @@ impl Tracker {
     where
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
+        if local::with(|local| self.is_anothers(local, id)) == Some(true) {
+            return;
+        }
         let Some(slot) = self.owned(id, ctx).filter(|slot| !slot.shared) else {
             return;
         };
@@ -144,32 +160,25 @@ impl Tracker {
     where
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
-        let (registry, span) = (self.registry(), id.into_u64());
-        let enter = |local: &mut Local, slot: Slot| {
-            if slot.owner == self.number {
-                let (at_ns, panicking) = (self.clock.monotonic_ns(), std::thread::panicking());
-                if !panicking {
-                    panic::forget();
-                }
-                let again = local.is_inside(registry, span, self.number);
-                local.entered.push(Entered { registry, span, slot, at_ns, panicking, again });
+        let at_hand = local::with(|local| {
+            self.is_anothers(local, id) || {
+                let recent = local.take_recent(self.registry(), id.into_u64());
+                recent.map(|slot| self.enter(local, id, slot)).is_some()
             }
-        };
-        let entered = local::with(|local| {
-            let recent = local.take_recent(registry, span);
-            recent.map(|slot| enter(local, slot)).is_some()
         });
-        if entered == Some(false)
+        if at_hand == Some(false)
             && let Some(slot) = ctx.span(id).and_then(|span| nearest_slot(&span))
         {
-            local::with(|local| enter(local, slot));
+            local::with(|local| self.enter(local, id, slot));
         }
     }
 
     pub(crate) fn on_exit(&self, id: &Id) {
         let (registry, span) = (self.registry(), id.into_u64());
-        let panicking = std::thread::panicking();
         local::with(|local| {
+            if self.is_anothers(local, id) {
+                return;
+            }
             let Some(left) = local.leave(registry, span, self.number) else {
                 return;
             };
@@ -180,7 +189,7 @@ impl Tracker {
             if !left.again {
                 left.slot.task.add_busy(self.clock.monotonic_ns().saturating_sub(left.at_ns));
             }
-            if panicking && !left.panicking {
+            if std::thread::panicking() && !left.panicking {
                 left.slot.task.fail_with(vec![panic::last_message()]);
             }
             local.set_recent(registry, span, left.slot);
@@ -194,13 +203,12 @@ impl Tracker {
     {
         let (registry, span) = (self.registry(), id.into_u64());
         local::with_any(|local| {
-            let Some(slot) = local.take_recent(registry, span).or_else(|| self.slot(id, ctx)) else {
+            let slot = local.take_recent(registry, span).or_else(|| self.slot(id, ctx));
+            let Some(slot) = slot.filter(|slot| !slot.shared) else {
                 return;
             };
-            if !slot.shared {
-                slot.task.close();
-                each(&slot.task, local);
-            }
+            each(&slot.task, local);
+            self.leave_at_hand(local, id, slot);
         });
     }
 
@@ -263,6 +271,47 @@ impl Tracker {
             let error = visit::lone_error(event.metadata(), scratch.body.bytes());
             slot.task.fail_with(error.unwrap_or_default());
         });
+    }
+
+    /// Calls `each` with the task of a new span, if another layer has just made it and left it at hand.
+    fn is_made(&self, id: &Id, each: impl FnOnce(&Slot, &mut Local)) -> bool {
+        let made = local::with(|local| {
+            let made = local.take_recent(self.registry(), id.into_u64())?;
+            each(&made, local);
+            self.leave_at_hand(local, id, made);
+            Some(())
+        });
+        made.flatten().is_some()
+    }
+
+    /// Makes the span the innermost of this thread, if this tracker follows it.
+    fn enter(&self, local: &mut Local, id: &Id, slot: Slot) {
+        let (registry, span) = (self.registry(), id.into_u64());
+        if slot.owner != self.number {
+            return self.leave_at_hand(local, id, slot);
+        }
+        let (at_ns, panicking) = (self.clock.monotonic_ns(), std::thread::panicking());
+        if !panicking {
+            panic::forget();
+        }
+        let again = local.is_inside(registry, span, self.number);
+        local.entered.push(Entered { registry, span, slot, at_ns, panicking, again });
+    }
+
+    /// Leaves what is known of a span to the layers that are asked next, so that they need not look it up. A layer that
+    /// does not know its registry has nothing to say to others.
+    #[inline]
+    fn leave_at_hand(&self, local: &mut Local, id: &Id, slot: Slot) {
+        if is_one_of_several() && !slot.shared && !self.is_lost() {
+            local.set_recent(self.registry(), id.into_u64(), slot);
+        }
+    }
+
+    /// Whether the thread knows at once that another tracker follows the span: then this one has nothing to do, and
+    /// nothing to look up.
+    #[inline]
+    fn is_anothers(&self, local: &Local, id: &Id) -> bool {
+        is_one_of_several() && local.owner(self.registry(), id.into_u64()).is_some_and(|owner| owner != self.number)
     }
 
     fn owned<S>(&self, id: &Id, ctx: &Context<'_, S>) -> Option<Slot>
@@ -350,6 +399,14 @@ impl Drop for Tracker {
     }
 }
 
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if !self.0.shared {
+            self.0.task.close();
+        }
+    }
+}
+
 /// What a new span's task hangs on.
 enum Parent<'r> {
     /// Nothing; with the reason why not what it should have continued.
@@ -364,7 +421,7 @@ enum Parent<'r> {
 
 /// What a span's extensions hold of ours. One clone, and the extensions are let go before anything else is done.
 pub(crate) fn task_of_span<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<Slot> {
-    guarded(|| span.extensions().get::<Slot>().cloned()).flatten()
+    guarded(|| span.extensions().get::<Kept>().map(|kept| kept.0.clone())).flatten()
 }
 
 /// The span's task, or that of the nearest span above it that has one, shared: a span more verbose than what is
@@ -393,6 +450,11 @@ pub(crate) fn current_task() -> Option<Task> {
 /// The registry's address, which no other registry has while this one lives.
 fn registry_of(dispatch: &Dispatch) -> usize {
     dispatch.downcast_ref::<Registry>().map_or(0, |registry| std::ptr::from_ref(registry).addr())
+}
+
+#[inline]
+fn is_one_of_several() -> bool {
+    TRACKERS.load(Ordering::Relaxed) > 1
 }
 
 /// Whether an event comes from the `#[instrument]` attribute that made the span: same file, line and module.

@@ -36,5 +36,8 @@ mod spawn;
 /// `ScopeLayer` and recording layers, alone and together, in any order, wrapped in anything.
 mod layers;
 
+/// Three layers that follow tasks in one stack, one of them inside a layer of other people's making.
+mod several;
+
 /// Spans nested deeper than keys can say.
 mod depth;

@@ -1,6 +1,6 @@
 //! The recording half that the capture and publish layers share: visit once, encode one frame, offer it to a buffer.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use spanlake_core::buffer::{Admission, Offer};
 use spanlake_core::clock::{Clock, utc_now_ns};
@@ -33,6 +33,10 @@ pub struct Recorder {
 /// Recorders alive in this process; a lone one needs no stamps.
 static RECORDERS: AtomicUsize = AtomicUsize::new(0);
 
+/// Whether there ever were several. It never turns back: were stamps taken up again after a pause, one from before the
+/// pause could be read for an event whose recorder was alone when it asked `event_enabled`, and took none away.
+static STAMPING: AtomicBool = AtomicBool::new(false);
+
 /// Bytes of a frame beside its message and fields, generously.
 const FRAME_BYTES: usize = 40;
 
@@ -42,7 +46,9 @@ const NO_ROOM: &str = "no room for the error";
 impl Recorder {
     /// Records what is at most as verbose as `level`.
     pub fn new(buffer: Buffer, level: LevelFilter, clock: Clock) -> Self {
-        RECORDERS.fetch_add(1, Ordering::Relaxed);
+        if RECORDERS.fetch_add(1, Ordering::Relaxed) > 0 {
+            STAMPING.store(true, Ordering::Relaxed);
+        }
         Self { tracker: Tracker::new(Rules::default(), clock), buffer, level }
     }
 
@@ -59,7 +65,7 @@ impl Recorder {
     /// Forwarded from the layer's method of this name, whose answer is always `true`.
     #[inline]
     pub fn event_enabled(&self, event: &Event<'_>) {
-        if RECORDERS.load(Ordering::Relaxed) > 1 {
+        if STAMPING.load(Ordering::Relaxed) {
             local::with(|local| local.clear_stamp(event));
         }
     }
@@ -132,7 +138,7 @@ impl Recorder {
 
     #[inline]
     fn event(&self, local: &mut Local, event: &Event<'_>, explicit: Option<Task>) {
-        let stamped = RECORDERS.load(Ordering::Relaxed) > 1;
+        let stamped = STAMPING.load(Ordering::Relaxed);
         let stamp = if stamped { local.stamp(event) } else { None };
         let (shard, scratch, anchor, entered) = local.parts(&self.buffer);
         let metadata = event.metadata();

@@ -10,7 +10,7 @@ use spanlake_core::value::BodyWriter;
 use tracing_core::Event;
 
 use crate::task::Task;
-use crate::tracker::Slot;
+use crate::tracker::{self, Slot};
 use crate::visit::LogPlace;
 
 /// This thread's part of spanlake.
@@ -107,6 +107,11 @@ impl Local {
     #[inline]
     pub(crate) fn current_slot(&self, registry: usize) -> Option<&Slot> {
         innermost(&self.entered, registry)
+    }
+
+    /// Whether the thread is in a span that a tracker follows which does not know its registry.
+    pub(crate) fn is_in_lost(&self) -> bool {
+        self.entered.iter().any(|entered| tracker::is_no_address(entered.registry))
     }
 
     /// Whether this tracker has the thread in a span.

@@ -63,17 +63,23 @@ static NEXT_NUMBER: AtomicU32 = AtomicU32::new(0);
 /// Trackers alive in this process; a lone one need not ask what others have done.
 static TRACKERS: AtomicU32 = AtomicU32::new(0);
 
+/// Those of them that were not told their registry, or not yet.
+static LOST: AtomicU32 = AtomicU32::new(0);
+
 impl Tracker {
     pub(crate) fn new(rules: Rules, clock: Clock) -> Self {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         TRACKERS.fetch_add(1, Ordering::Relaxed);
+        LOST.fetch_add(1, Ordering::Relaxed);
         Self { number, clock, own_rules: Arc::new(rules), stack: OnceLock::new() }
     }
 
     /// Learns which registry this is and whether a `ScopeLayer` sets the rules, wherever in the stack it stands.
     pub(crate) fn on_register_dispatch(&self, dispatch: &Dispatch) {
         let rules = dispatch.downcast_ref::<ScopeLayer>().map_or(&self.own_rules, |scope| scope.rules());
-        let _ = self.stack.set(Stack { registry: registry_of(dispatch), rules: Arc::clone(rules) });
+        if self.stack.set(Stack { registry: registry_of(dispatch), rules: Arc::clone(rules) }).is_ok() {
+            LOST.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// The registry's address. Where it is not known, a number of this tracker's own that is no address, being odd.
@@ -86,6 +92,13 @@ impl Tracker {
     /// does not call it for a layer that comes later.
     fn is_lost(&self) -> bool {
         self.stack.get().is_none()
+    }
+
+    /// Whether this thread's own stack may not tell what it is in: without its registry a tracker cannot find its own
+    /// entries among those of others, nor can others find that one's.
+    #[inline]
+    fn has_lost_its_way(&self) -> bool {
+        LOST.load(Ordering::Relaxed) > 0 && (self.is_lost() || local::with(|local| local.is_in_lost()) == Some(true))
     }
 
     pub(crate) fn rules(&self) -> &Arc<Rules> {
@@ -220,15 +233,16 @@ impl Tracker {
         task_of_span(&ctx.span(id)?)
     }
 
-    /// The task of the span that an event or a new span names as its parent. Where this layer's registry is not known,
-    /// so that the thread's own stack does not tell, also that of the span they stand in.
+    /// The task of the span that an event or a new span names as its parent. Where the registry of this layer is not
+    /// known, or of one that follows a span this thread is in, so that the thread's own stack does not tell, also that
+    /// of the span they stand in.
     pub(crate) fn parent<S>(&self, named: Option<&Id>, contextual: bool, ctx: &Context<'_, S>) -> Option<Task>
     where
         S: tracing_core::Subscriber + for<'a> LookupSpan<'a>,
     {
         let span = match named {
             Some(id) => ctx.span(id)?,
-            None if contextual && self.is_lost() => guarded(|| ctx.lookup_current()).flatten()?,
+            None if contextual && self.has_lost_its_way() => guarded(|| ctx.lookup_current()).flatten()?,
             None => return None,
         };
         nearest_slot(&span).map(|slot| slot.task)
@@ -396,6 +410,9 @@ impl Tracker {
 impl Drop for Tracker {
     fn drop(&mut self) {
         TRACKERS.fetch_sub(1, Ordering::Relaxed);
+        if self.is_lost() {
+            LOST.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -455,6 +472,11 @@ fn registry_of(dispatch: &Dispatch) -> usize {
 #[inline]
 fn is_one_of_several() -> bool {
     TRACKERS.load(Ordering::Relaxed) > 1
+}
+
+/// Whether a tracker put its own odd number in the registry's place.
+pub(crate) fn is_no_address(registry: usize) -> bool {
+    registry % 2 == 1
 }
 
 /// Whether an event comes from the `#[instrument]` attribute that made the span: same file, line and module.

@@ -40,6 +40,11 @@ fn record_in_stacks(work: impl Fn()) -> Vec<(&'static str, Tape)> {
         registry().with(scope().with_filter(nothing())).with(it).with(embedding()).into()
     });
     run("scope, optional it, embedding", &|it| registry().with(scope()).with(Some(it)).with(embedding()).into());
+    run("optional scope, it, optional embedding", &|it| {
+        registry().with(Some(scope())).with(it).with(Some(embedding())).into()
+    });
+    run("optional embedding, it, scope", &|it| registry().with(Some(embedding())).with(it).with(scope()).into());
+    run("list of embeddings, it", &|it| registry().with(vec![embedding(), embedding()]).with(it).into());
     tapes
 }
 

@@ -57,7 +57,9 @@
 //!
 //! - `parquet` (default): [`ParquetSink`], with Arrow and zstd.
 //! - `runs`: the module `runs`, run logs of ETL jobs, with `parquet` and `store`.
-//! - `store`: [`store::Store`], where small files and line logs lie, in a folder.
+//! - `store`: `store::Store`, where small files and line logs lie; in a folder. Brings nothing in.
+//! - `object-store`: stores in memory, and what all buckets share, with the crate of that name and Tokio's smallest runtime.
+//! - `s3`, `gcs`, `azure`: stores in buckets, with an HTTP client.
 //!
 //! # Example
 //!

@@ -1,23 +1,28 @@
 //! What the address of a lake says: a folder, or a bucket and of which kind.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use spanlake_core::{Category, Error, Stage};
 
-use super::{SERVICE, Store, StoreOptions, redact};
+use super::SERVICE;
 
 /// Where a lake lies.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Address {
     Folder(PathBuf),
     Bucket(Bucket),
 }
 
-/// A bucket, by its URL.
-#[derive(Debug, PartialEq, Eq)]
+/// A place in a bucket. Nothing in it is secret.
+#[derive(Debug)]
 pub(super) struct Bucket {
     pub(super) kind: BucketKind,
-    pub(super) url: String,
+    scheme: String,
+    /// The bucket's own name; `container@account` of some.
+    pub(super) name: String,
+    /// The folder in it, as it stands in the URL.
+    pub(super) path: String,
 }
 
 /// Whose bucket it is.
@@ -46,31 +51,42 @@ const SCHEMES: [(&str, BucketKind); 9] = [
 
 impl Address {
     pub(super) fn parse(lake: &str) -> Result<Self, Error> {
-        let Some((scheme, rest)) = lake.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
-            return folder(lake, lake);
+        let parsed = match lake.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+            None => folder(lake.to_owned()),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("file") => file(rest),
+            Some((scheme, rest)) => bucket(scheme.to_ascii_lowercase(), rest),
         };
-        let scheme = scheme.to_ascii_lowercase();
-        if scheme == "file" {
-            return file(lake, rest);
-        }
-        match SCHEMES.iter().find(|(known, _)| *known == scheme) {
-            Some((_, kind)) => Ok(Self::Bucket(Bucket { kind: *kind, url: format!("{scheme}://{rest}") })),
-            None => Err(wrong("a lake is a folder, or begins with file://, s3://, gs://, az:// or memory://", lake)),
-        }
+        parsed.map_err(|message| wrong(message, &without_credentials(lake)))
     }
 }
 
-fn folder(path: &str, lake: &str) -> Result<Address, Error> {
-    if path.is_empty() { Err(wrong("a lake needs a place", lake)) } else { Ok(Address::Folder(path.into())) }
+fn folder(path: String) -> Result<Address, &'static str> {
+    if path.is_empty() { Err("the address of a lake is empty") } else { Ok(Address::Folder(path.into())) }
 }
 
 /// The folder of a `file://` URL, whose host is this one.
-fn file(lake: &str, rest: &str) -> Result<Address, Error> {
+fn file(rest: &str) -> Result<Address, &'static str> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
-    match decoded(path) {
-        Some(path) if path.starts_with('/') => folder(&path, lake),
-        _ => Err(wrong("a file:// URL has three slashes before the path, and % before two digits only", lake)),
+    match decoded(path).filter(|path| path.starts_with('/')) {
+        Some(path) => folder(path),
+        None => Err("a file:// address has three slashes before the path, and % before two digits only"),
     }
+}
+
+fn bucket(scheme: String, rest: &str) -> Result<Address, &'static str> {
+    let Some((_, kind)) = SCHEMES.iter().find(|(known, _)| *known == scheme) else {
+        return Err("a lake is a folder, or its address begins with file://, s3://, gs://, az:// or memory://");
+    };
+    let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let has_user = name.contains('@') && *kind != BucketKind::Azure;
+    if has_user || name.contains(':') || rest.contains(['?', '#']) {
+        return Err("the address of a lake has no user and no query; credentials are options");
+    }
+    if name.is_empty() && *kind != BucketKind::Memory {
+        return Err("the address of a lake does not name its bucket");
+    }
+    let path = path.trim_matches('/').to_owned();
+    Ok(Address::Bucket(Bucket { kind: *kind, scheme, name: name.to_owned(), path }))
 }
 
 /// A text in which `%20` stands for a space, and so on.
@@ -86,23 +102,39 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_scheme_char)
+}
+
+/// An address without user, query and fragment.
+fn without_credentials(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let place = rest.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}://{}", &place[end_of_user(place)..])
+}
+
+/// Where the host begins, behind a scheme. A password may have a slash in it, so that a colon before the first one makes
+/// everything suspicious up to the last `@`.
+pub(super) fn end_of_user(place: &str) -> usize {
+    let authority = place.split('/').next().unwrap_or_default();
+    let suspicious = if authority.contains(':') { place } else { authority };
+    suspicious.rfind('@').map_or(0, |at| at + 1)
 }
 
 fn wrong(message: &str, lake: &str) -> Error {
-    Error::new(Stage::Configuration, SERVICE, Category::Configuration, message).with("lake", redact::location(lake))
+    Error::new(Stage::Configuration, SERVICE, Category::Configuration, message).with("lake", lake)
 }
 
 // === impl Bucket ===
 
 impl Bucket {
-    /// There are none in this program.
-    pub(super) fn open(self, _options: &StoreOptions) -> Result<Store, Error> {
-        Err(self.lacks_feature())
+    /// A setting is at fault.
+    #[cfg(feature = "object-store")]
+    pub(super) fn wrong(&self, message: &str) -> Error {
+        wrong(message, &self.to_string())
     }
 
-    /// What is said of a kind that this program was built without.
+    /// This program was built without buckets of its kind.
     pub(super) fn lacks_feature(&self) -> Error {
         let feature = match self.kind {
             BucketKind::Memory => "object-store",
@@ -110,6 +142,21 @@ impl Bucket {
             BucketKind::Gcs => "gcs",
             BucketKind::Azure => "azure",
         };
-        wrong(&format!("such a lake needs the feature `{feature}` of spanlake-lake"), &self.url)
+        wrong(&format!("such a lake needs the feature `{feature}` of spanlake-lake"), &self.to_string())
+    }
+
+    /// There are none in this program.
+    #[cfg(not(feature = "object-store"))]
+    pub(super) fn open(self, _options: &super::StoreOptions) -> Result<super::Store, Error> {
+        Err(self.lacks_feature())
+    }
+}
+
+/// Its address.
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, name, path, .. } = self;
+        let slash = if path.is_empty() { "" } else { "/" };
+        write!(f, "{scheme}://{name}{slash}{path}")
     }
 }

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use spanlake_core::disk::{Access, Disk, DiskFile, Entry};
 use spanlake_core::{Category, Error, Stage};
 
-use super::{Backend, SERVICE, Stored};
+use super::{Backend, Made, SERVICE, Stored};
 use crate::debts::Debts;
 use crate::file::sync_folders;
 use crate::layout::HIDDEN_PREFIX;
@@ -68,14 +68,14 @@ impl Folder {
         Ok(())
     }
 
-    fn publish_new(&mut self, path: &str, content: &[u8]) -> io::Result<bool> {
+    fn publish_new(&mut self, path: &str, content: &[u8]) -> io::Result<Made> {
         let visible = self.root.join(path);
         let hidden = self.draft(&visible, content)?;
         let linked = self.disk.link(&hidden, &visible);
         self.debts.owe(&*self.disk, hidden, 0);
         match linked {
-            Ok(()) => sync_folders(&*self.disk, parent(&visible)).map(|()| true),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Ok(()) => sync_folders(&*self.disk, parent(&visible)).map(|()| Made::Yes),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Made::No),
             Err(error) => Err(error),
         }
     }
@@ -191,7 +191,7 @@ impl Backend for Folder {
         self.replace(path, content).map_err(|error| Error::io(SERVICE, "cannot put the file", error))
     }
 
-    fn put_new(&mut self, path: &str, content: &[u8]) -> Result<bool, Error> {
+    fn put_new(&mut self, path: &str, content: &[u8]) -> Result<Made, Error> {
         self.publish_new(path, content).map_err(|error| Error::io(SERVICE, "cannot put the new file", error))
     }
 

@@ -1,7 +1,26 @@
 //! Where the small files of a lake lie: whole ones and line logs that grow, in a folder or a bucket.
 //!
-//! A [`Store`] blocks until its disk or its server has answered, or until a deadline has passed. It belongs on a thread
-//! of its own and never on one of the application.
+//! # Who waits
+//!
+//! A [`Store`] blocks until its disk or its server has answered. A server has a deadline,
+//! [`StoreOptions::timeout`]; a disk has none. So a store belongs on a thread of its own and never on one of the
+//! application. It may be used and dropped inside an asynchronous runtime, but blocks there as well.
+//!
+//! # What can be lost
+//!
+//! Nothing that was put there: it is durable when the call returns, and no reader ever sees half of it. Of what was
+//! appended, all since the last [`Store::sync`] if the machine goes down, and nothing if the process is killed. What
+//! `memory://` has ends with the process.
+//!
+//! A process that is killed while it puts a file into a folder leaves a hidden one, which begins with
+//! [`HIDDEN_PREFIX`](crate::layout::HIDDEN_PREFIX). It is in no list, and may be removed by hand.
+//!
+//! # Secrets
+//!
+//! Values of options, users and queries in addresses, and what servers say of keys are in no error, no `Debug` and no
+//! [`Store::location`].
+//!
+//! # Example
 //!
 //! ```
 //! use spanlake_lake::store::{Store, StoreOptions};
@@ -21,8 +40,9 @@
 mod address;
 mod options;
 mod path;
-mod redact;
 mod folder;
+#[cfg(feature = "object-store")]
+mod bucket;
 
 pub use options::{DEFAULT_RETRY_TIMEOUT, DEFAULT_TIMEOUT, StoreOptions};
 
@@ -60,6 +80,16 @@ pub struct Stored {
     pub modified_us: i64,
 }
 
+/// Whether a new file was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    Yes,
+    /// The name is taken.
+    No,
+    /// The name is taken, perhaps by an earlier try within the same call.
+    Unclear,
+}
+
 /// What a folder and a bucket do each in its own way, with paths that were looked at.
 trait Backend: fmt::Debug + Send {
     fn location(&self) -> String;
@@ -75,7 +105,7 @@ trait Backend: fmt::Debug + Send {
 
     fn put(&mut self, path: &str, content: &[u8]) -> Result<(), Error>;
 
-    fn put_new(&mut self, path: &str, content: &[u8]) -> Result<bool, Error>;
+    fn put_new(&mut self, path: &str, content: &[u8]) -> Result<Made, Error>;
 
     fn appends(&self) -> bool;
 
@@ -105,7 +135,7 @@ impl Store {
     /// What an address leads to: the path of a folder or its `file://`, a bucket `s3://name/prefix`, `gs://` or `az://`
     /// (`abfss://` too), or `memory://name`, which is the same for everybody in this process.
     ///
-    /// Nothing is asked of a server yet. Each kind of bucket has a feature of its own; without it the error says so.
+    /// Nothing is asked of a server yet. Each kind of bucket has a feature of its own; without it the error names it.
     pub fn open(lake: &str, options: &StoreOptions) -> Result<Self, Error> {
         match Address::parse(lake)? {
             Address::Folder(path) => Ok(Self::folder(path)),
@@ -151,16 +181,18 @@ impl Store {
     /// After an error the file may be there. If it is, the next try with the same content says that it did.
     pub fn put_new(&mut self, path: &str, content: &[u8]) -> Result<bool, Error> {
         let made = self.with(path, |backend| backend.put_new(path, content));
-        match made {
-            Ok(false) if self.in_doubt.contains(path) => self.settle(path, content),
-            Ok(made) => {
+        let is_doubtful = match &made {
+            Ok(made) => *made == Made::Unclear,
+            Err(error) => error.is_io(),
+        };
+        self.in_doubt.extend(is_doubtful.then(|| path.to_owned()));
+        match made? {
+            Made::Yes => {
                 self.in_doubt.remove(path);
-                Ok(made)
+                Ok(true)
             }
-            Err(error) => {
-                self.in_doubt.extend(error.is_io().then(|| path.to_owned()));
-                Err(error)
-            }
+            Made::No if !self.in_doubt.contains(path) => Ok(false),
+            Made::No | Made::Unclear => self.settle(path, content),
         }
     }
 
@@ -188,7 +220,7 @@ impl Store {
         self.with(path, |backend| backend.sync(path))
     }
 
-    /// Removes a file. One that is not there is as good.
+    /// Removes a file; it is gone for good when this returns. One that is not there is as good.
     pub fn remove(&mut self, path: &str) -> Result<(), Error> {
         self.with(path, |backend| backend.remove(path))
     }

@@ -1,6 +1,8 @@
 //! How a bucket is reached.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "object-store")]
+use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +11,13 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Default of [`StoreOptions::retry_timeout`]: 10 seconds.
 pub const DEFAULT_RETRY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Names and values of options.
+pub(super) type Settings = BTreeMap<String, String>;
+
+/// Beginnings of the environment variables that are options.
+#[cfg(feature = "object-store")]
+const ENVIRONMENT: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
 /// How a bucket is reached. A folder needs none of it.
 ///
@@ -28,8 +37,8 @@ pub const DEFAULT_RETRY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 #[must_use]
 pub struct StoreOptions {
-    pub(super) options: BTreeMap<String, String>,
-    pub(super) is_from_env: bool,
+    options: Settings,
+    is_from_env: bool,
     pub(super) timeout: Duration,
     pub(super) retry_timeout: Duration,
 }
@@ -70,6 +79,17 @@ impl StoreOptions {
     pub fn retry_timeout(mut self, timeout: Duration) -> Self {
         self.retry_timeout = timeout;
         self
+    }
+
+    /// All options, those of the environment with them when that was asked for.
+    #[cfg(feature = "object-store")]
+    pub(super) fn settings(&self) -> Settings {
+        let given = |name: &str| self.is_from_env && ENVIRONMENT.iter().any(|start| name.starts_with(start));
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let environment = std::env::vars_os().filter_map(text).filter(|(name, _)| given(name));
+        let mut settings: Settings = environment.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        settings.extend(self.options.clone());
+        settings
     }
 }
 

@@ -169,13 +169,10 @@ impl Session {
         Ok(())
     }
 
-    /// Lets itself be heard: the log is made durable, and which runs are open is noted.
+    /// Lets itself be heard, whatever becomes of its log: that is made durable, and which runs are open is noted.
     pub fn beat(&mut self, open: Vec<RunRow>) -> Result<(), Error> {
-        self.write()?;
-        if self.tally.runs() > 0 && self.store.appends() {
-            self.store.sync(&self.stem.path(&self.marker.partition, SessionFile::Log(0)))?;
-        }
-        self.note(open)
+        let synced = self.write().and_then(|()| if self.tally.runs() > 0 { self.sync_log() } else { Ok(()) });
+        self.note(open).and(synced)
     }
 
     /// Notes which runs are open.
@@ -238,10 +235,15 @@ impl Session {
             ending.has_line = true;
         }
         self.write()?;
-        if self.store.appends() {
-            self.store.sync(&self.stem.path(&self.marker.partition, SessionFile::Log(0)))?;
+        self.sync_log()
+    }
+
+    /// What was put into a bucket is durable already.
+    fn sync_log(&mut self) -> Result<(), Error> {
+        if !self.store.appends() {
+            return Ok(());
         }
-        Ok(())
+        self.store.sync(&self.stem.path(&self.marker.partition, SessionFile::Log(0)))
     }
 
     fn put_runs(&mut self) -> Result<(), Error> {

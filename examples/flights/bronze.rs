@@ -7,7 +7,7 @@ use std::thread;
 
 use csv::{Position, StringRecord};
 use flate2::read::GzDecoder;
-use spanlake::prelude::ScopeExt;
+use spanlake::prelude::{Run, ScopeExt};
 use tracing::{Span, error, field, info, info_span, instrument};
 
 use crate::error::Error;
@@ -61,7 +61,7 @@ pub(crate) struct Row<'a> {
     record: &'a StringRecord,
 }
 
-#[instrument(name = "bronze", skip_all, err, fields(etl.dataflow = "flights", etl.stage = "bronze", rows))]
+#[instrument(name = "bronze", skip_all, err, fields(rows))]
 pub(crate) fn run(folder: &Path) -> Result<Bronze, Error> {
     let [flights, airlines, airports] = read_in_parallel(folder, [&FLIGHTS, &AIRLINES, &AIRPORTS]);
     let raw = Bronze { flights: flights?, airlines: airlines?, airports: airports? };
@@ -76,7 +76,13 @@ fn read_in_parallel<const N: usize>(folder: &Path, sources: [&Source; N]) -> [Re
         // All threads start before the first is waited for, hence two maps.
         let readers = sources.map(|source| {
             // Made here and entered there: the tasks keep this order whichever thread is faster.
-            let span = info_span!("read_table", table = source.name, rows = field::Empty);
+            let span = info_span!(
+                "read_table",
+                etl.dataflow = source.name,
+                etl.stage = "bronze",
+                etl.destination_table = source.name,
+                rows = field::Empty
+            );
             scope.spawn_task(span, move || read_table(folder, source))
         });
         readers.map(|reader| reader.join().unwrap_or(Err(Error::ReaderPanicked)))
@@ -88,10 +94,11 @@ fn read_table(folder: &Path, source: &Source) -> Result<Table, Error> {
     let failed = |error: &Error| error!(%error);
     let table = decompress(folder, source.file).and_then(|text| parse(source, &text)).inspect_err(failed)?;
     Span::current().record("rows", table.len());
+    Run::current().rows_written(table.len() as u64);
     Ok(table)
 }
 
-#[instrument(skip_all, err, fields(file = file, bytes))]
+#[instrument(name = "source", skip_all, err, fields(etl.path = file, etl.format = "csv.gz", bytes))]
 fn decompress(folder: &Path, file: &str) -> Result<String, Error> {
     let path = folder.join(file);
     let failed = |source| Error::Read { path: path.clone(), source };
@@ -101,13 +108,14 @@ fn decompress(folder: &Path, file: &str) -> Result<String, Error> {
     Ok(text)
 }
 
-#[instrument(skip_all, err)]
+#[instrument(name = "transform", skip_all, err)]
 fn parse(source: &Source, text: &str) -> Result<Table, Error> {
     let failed = |error| Error::Csv { name: source.file.to_owned(), source: error };
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(failed)?.clone();
     require_columns(source, &header)?;
-    let records = reader.into_records().collect::<Result<_, _>>().map_err(failed)?;
+    let records = reader.into_records().collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    Run::current().rows_read(records.len() as u64);
     Ok(Table { name: source.name, header, records })
 }
 

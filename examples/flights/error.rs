@@ -29,6 +29,9 @@ pub(crate) enum Error {
     #[error("write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
 
+    #[error("compact the report")]
+    Compact(#[source] io::Error),
+
     #[error("confirm the result: {} figures are off, the first: {first}", rest + 1)]
     FiguresOff { first: String, rest: usize },
 }

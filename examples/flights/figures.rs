@@ -10,7 +10,7 @@ use crate::flight::Finding;
 use crate::gold::{Gold, Group};
 use crate::silver::Quality;
 
-const HEADER: &str = "figure,group,value";
+pub(crate) const HEADER: &str = "figure,group,value";
 
 #[derive(Default)]
 pub(crate) struct Figures(BTreeMap<Key, f64>);
@@ -84,10 +84,11 @@ impl Figures {
         }
     }
 
-    /// No cell needs quotes: figures and groups are codes.
-    pub(crate) fn to_csv(&self) -> String {
+    /// Files of at most `figures`, each with the header. No cell needs quotes: figures and groups are codes.
+    pub(crate) fn to_csv_parts(&self, figures: usize) -> Vec<String> {
         let lines = self.iter().map(|(key, value)| format!("{},{},{value}\n", key.figure, key.group));
-        std::iter::once(format!("{HEADER}\n")).chain(lines).collect()
+        let lines: Vec<_> = lines.collect();
+        lines.chunks(figures).map(|lines| format!("{HEADER}\n{}", lines.concat())).collect()
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {

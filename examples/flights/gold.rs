@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spanlake::prelude::spawn_task;
+use spanlake::prelude::{Run, spawn_task};
 use tokio::task::JoinHandle;
 use tracing::{Span, debug, field, info_span, instrument};
 
 use crate::error::Error;
 use crate::figures::Figures;
+use crate::maintenance;
 use crate::publish;
 use crate::silver::{NamedFlight, Silver};
 
@@ -62,12 +63,13 @@ const BY_ROUTE: Grouping = Grouping {
     name: |named| named.destination.clone(),
 };
 
-#[instrument(name = "gold", skip_all, err, fields(etl.dataflow = "flights", etl.stage = "gold", figures))]
+#[instrument(name = "gold", skip_all, err, fields(figures))]
 pub(crate) async fn run(silver: Arc<Silver>, folder: &Path) -> Result<(Gold, PathBuf), Error> {
     let gold = aggregate_all(&silver).await?;
     let figures = Figures::of(&silver.quality, &gold);
     Span::current().record("figures", figures.len());
-    let report = publish::publish_report(&figures, folder).await?;
+    publish::publish_report(&figures, folder).await?;
+    let report = maintenance::compact(folder)?;
     Ok((gold, report))
 }
 
@@ -81,7 +83,13 @@ async fn aggregate_all(silver: &Arc<Silver>) -> Result<Gold, Error> {
 
 fn spawn_aggregate(silver: &Arc<Silver>, grouping: Grouping) -> JoinHandle<Vec<Group>> {
     let silver = Arc::clone(silver);
-    let span = info_span!("aggregate", by = grouping.by, groups = field::Empty);
+    let span = info_span!(
+        "aggregate",
+        etl.dataflow = format!("delays_by_{}", grouping.by),
+        etl.stage = "gold",
+        by = grouping.by,
+        groups = field::Empty
+    );
     spawn_task(span, async move { aggregate(&silver.flights, grouping) })
 }
 
@@ -92,6 +100,9 @@ fn aggregate(flights: &[NamedFlight], grouping: Grouping) -> Vec<Group> {
         groups.entry(key).or_insert_with_key(|key| Group::new(key, (grouping.name)(named))).add(named);
     }
     let groups: Vec<Group> = groups.into_values().collect();
+    let run = Run::current();
+    run.rows_read(flights.len() as u64);
+    run.rows_written(groups.len() as u64);
     for group in &groups {
         group.note(grouping.by);
     }

@@ -1,7 +1,7 @@
 //! A bronze, silver, gold job over the New York departures of January 2013, which checks its own result.
 //!
 //! Run it with `cargo run --release --example flights`. The data and their source are in `examples/data`. It leaves its
-//! records in `./lake` and prints the tree of its tasks from there.
+//! records and the rows of its runs in `./lake`, and prints the tree of its tasks and its runs from there.
 
 mod error;
 mod bronze;
@@ -11,6 +11,7 @@ mod gold;
 mod figures;
 mod retry;
 mod publish;
+mod maintenance;
 mod check;
 mod summary;
 
@@ -19,7 +20,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spanlake::prelude::LevelFilter;
+use spanlake::etl::Stem;
+use spanlake::prelude::{EtlLayer, LevelFilter};
 use spanlake::{DEFAULT_LAKE, Task, TaskKey};
 use tokio::runtime::Runtime;
 use tracing::info_span;
@@ -33,23 +35,31 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     // The hundreds of odd rows are warnings in the lake; on the console the tree says enough.
-    let guard = spanlake::builder().console(LevelFilter::ERROR).init()?;
+    let (etl, job) = EtlLayer::builder(DEFAULT_LAKE).job_id("flights").engine_name("plain Rust").build()?;
+    let guard = spanlake::builder().console(LevelFilter::ERROR).etl(etl).init()?;
 
-    let job = info_span!("flights");
-    let task = Task::of(&job).ok_or("the layers are set up, so every span has a task")?;
-    let outcome = job.in_scope(|| run_job(Path::new(DATA))).inspect_err(|error| task.fail(error));
-    drop(job);
+    let root = info_span!("flights");
+    let task = Task::of(&root).ok_or("the layers are set up, so every span has a task")?;
+    let outcome = root.in_scope(|| run_job(Path::new(DATA))).inspect_err(|error| task.fail(error));
+    drop(root);
 
+    let runs = job.finish()?;
     let report = guard.shutdown(Duration::from_secs(30))?;
-    let shown = show(&task.key());
+    let shown = [show_tree(&task.key()), show_runs(&runs.session)];
     print!("{}", Summary(&outcome?));
-    println!("\n{report}");
-    Ok(if report.is_complete() { shown } else { ExitCode::FAILURE })
+    println!("\n{report}\n{runs}");
+    let is_well = report.is_complete() && runs.is_complete() && shown == [ExitCode::SUCCESS; 2];
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints the upper part of this run's tree, as `spanlake tree lake --task <key> --depth 2` does.
-fn show(key: &TaskKey) -> ExitCode {
+/// Prints the upper part of this job's tree, as `spanlake tree lake --task <key> --depth 2` does.
+fn show_tree(key: &TaskKey) -> ExitCode {
     spanlake_cli::main_from(["spanlake", "tree", DEFAULT_LAKE, "--task", &key.to_string(), "--depth", "2"])
+}
+
+/// Prints this job's runs, as `spanlake runs lake --job <session>` does.
+fn show_runs(session: &Stem) -> ExitCode {
+    spanlake_cli::main_from(["spanlake", "runs", DEFAULT_LAKE, "--job", session.as_str()])
 }
 
 /// What a run leaves behind for the summary.

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use tracing::{Span, info, instrument};
+use spanlake::prelude::Run;
+use tracing::{info, instrument};
 
 use crate::error::Error;
 use crate::figures::Figures;
@@ -13,19 +14,31 @@ use crate::retry::{Policy, retry};
 
 const POLICY: Policy = Policy { attempts_max: 3, pause: Duration::from_millis(20) };
 
+/// Figures of a part, as a job writes them that does not hold all of them at once.
+const FIGURES_PER_PART: usize = 50;
+
 /// In a folder that nobody has made yet the first attempt fails, as it does for a job on its first day.
-#[instrument(skip_all, err, fields(figures = figures.len(), bytes))]
-pub(crate) async fn publish_report(figures: &Figures, folder: &Path) -> Result<PathBuf, Error> {
-    let path = folder.join("figures.csv");
-    let text = figures.to_csv();
-    retry(POLICY, || write(&path, &text), |error| make_folder(folder, error)).await?;
-    Span::current().record("bytes", text.len());
-    info!(figures = figures.len(), bytes = text.len(), "report published");
-    Ok(path)
+#[instrument(skip_all, err, fields(etl.dataflow = "report", etl.stage = "gold", figures = figures.len()))]
+pub(crate) async fn publish_report(figures: &Figures, folder: &Path) -> Result<(), Error> {
+    let parts = figures.to_csv_parts(FIGURES_PER_PART);
+    retry(POLICY, || write(&parts, folder), |error| make_folder(folder, error)).await?;
+    Run::current().rows_read(figures.len() as u64);
+    info!(figures = figures.len(), parts = parts.len(), "report published");
+    Ok(())
 }
 
-async fn write(path: &Path, text: &str) -> Result<(), Error> {
-    tokio::fs::write(path, text).await.map_err(|source| Error::Write { path: path.to_owned(), source })
+#[instrument(name = "destination", skip_all, err(level = "warn"), fields(etl.path = "figures", etl.format = "csv"))]
+async fn write(parts: &[String], folder: &Path) -> Result<(), Error> {
+    let run = Run::current();
+    for (number, part) in parts.iter().enumerate() {
+        let path = folder.join(format!("figures-{number:03}.csv"));
+        let failed = |source| Error::Write { path: path.clone(), source };
+        tokio::fs::write(&path, part).await.map_err(failed)?;
+        run.files_added(1);
+        run.bytes_added(part.len() as u64);
+        run.rows_written(part.lines().skip(1).count() as u64);
+    }
+    Ok(())
 }
 
 #[instrument(skip_all, err)]

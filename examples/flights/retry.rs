@@ -40,7 +40,7 @@ where
 }
 
 /// A failure here is a warning: whether it is an error is for the caller of `retry` to say.
-#[instrument(skip(work), err(level = "warn"))]
+#[instrument(skip(work), err(level = "warn"), fields(etl.attempt = number))]
 async fn attempt<T, E: Error + 'static>(number: u32, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     // `err` tells the error alone; told to the task itself, its causes are kept too.
     work.await.inspect_err(|error| Task::current().into_iter().for_each(|task| task.fail(error)))

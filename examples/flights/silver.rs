@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tracing::{Span, debug, info, instrument, warn};
+use spanlake::prelude::Run;
+use tracing::{Span, debug, info, info_span, instrument, warn};
 
 use crate::bronze::{Bronze, Row, Table};
 use crate::error::Error;
@@ -11,6 +12,9 @@ use crate::flight::{Finding, Flight};
 
 /// More than this, and the source has changed its format: figures from the rest would mislead.
 const REJECTED_PERCENT_MAX: u64 = 1;
+
+/// The last day that is complete.
+const LAST_DAY: u8 = 31;
 
 pub(crate) struct Silver {
     pub(crate) flights: Vec<NamedFlight>,
@@ -35,16 +39,33 @@ pub(crate) struct Quality {
 
 type Names = HashMap<String, Arc<str>>;
 
-#[instrument(name = "silver", skip_all, err, fields(etl.dataflow = "flights", etl.stage = "silver", rows, rejected))]
+#[instrument(name = "silver", skip_all, err)]
 pub(crate) fn run(raw: &Bronze) -> Result<Silver, Error> {
+    let silver = named_flights(raw)?;
+    late_flights(&raw.flights);
+    Ok(silver)
+}
+
+#[instrument(skip_all, err, fields(etl.dataflow = "flights", etl.stage = "silver", rows, rejected))]
+fn named_flights(raw: &Bronze) -> Result<Silver, Error> {
+    Run::current().rows_read(raw.flights.len() as u64);
     let airlines = read_names(&raw.airlines, "carrier");
     let airports = read_names(&raw.airports, "faa");
     let mut quality = Quality::default();
     let flights = clean_flights(&raw.flights, &mut quality)?;
     let flights = join_names(flights, &airlines, &airports, &mut quality);
     Span::current().record("rows", flights.len()).record("rejected", quality.rejected);
+    Run::current().rows_written(flights.len() as u64);
     info!(rows = flights.len(), findings = quality.findings_total(), "flights cleaned and named");
     Ok(Silver { flights, quality })
+}
+
+/// What came after the month was over. The source has none yet, so that there is nothing to do.
+#[instrument(skip_all, fields(etl.dataflow = "late_flights", etl.stage = "silver"))]
+fn late_flights(flights: &Table) {
+    let is_late = |row: &Row<'_>| row.get("day").and_then(|day| day.parse().ok()).is_some_and(|day: u8| day > LAST_DAY);
+    let source = info_span!("source", etl.table = flights.name, etl.watermark_before = LAST_DAY);
+    source.in_scope(|| Run::current().rows_read(flights.rows().filter(is_late).count() as u64));
 }
 
 #[instrument(skip_all, fields(table = table.name, rows))]

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use spanlake_capture::{CaptureLayer, Guard};
 use spanlake_core::{Category, Error, LevelFilter, Policy, Stage};
+#[cfg(feature = "etl")]
+use spanlake_etl::EtlLayer;
 #[cfg(feature = "parquet")]
 use spanlake_lake::ParquetSink;
 use spanlake_lake::{JsonlSink, Keeper, Limits, Recovered, Recovery, StreamSink};
 use spanlake_scope::{ScopeLayer, install_panic_hook};
+use tracing_core::Dispatch;
 use tracing_log::{AsLog, LogTracer};
 use tracing_subscriber::prelude::*;
 
@@ -32,6 +35,7 @@ pub const DEFAULT_FILE_LEVEL: LevelFilter = LevelFilter::DEBUG;
 /// | [`spool`](Self::spool) | none: records wait in memory |
 /// | [`shutdown_on_signals`](Self::shutdown_on_signals) | not: SIGTERM and SIGINT are the program's |
 /// | [`limits`](Self::limits) | none: the lake grows as it is written to |
+/// | [`etl`](Self::etl) | none: no rows for runs |
 #[derive(Debug)]
 #[must_use = "nothing is set up until `init`"]
 pub struct Builder {
@@ -43,6 +47,8 @@ pub struct Builder {
     signals: bool,
     spool: bool,
     limits: Limits,
+    #[cfg(feature = "etl")]
+    etl: Option<EtlLayer>,
 }
 
 /// Sets up the embedded default: records go to JSON lines and Parquet in `./lake`, INFO and above also to stderr.
@@ -70,6 +76,8 @@ pub fn builder() -> Builder {
         signals: false,
         spool: false,
         limits: Limits::new(),
+        #[cfg(feature = "etl")]
+        etl: None,
     }
 }
 
@@ -133,9 +141,30 @@ impl Builder {
         self
     }
 
+    /// Sums up runs as well. The layer is built before, for what it comes with: the job, which is to be finished before
+    /// the guard goes.
+    ///
+    /// ```no_run
+    /// use spanlake::prelude::*;
+    ///
+    /// let (etl, job) = EtlLayer::builder("lake").job_id("nightly").build()?;
+    /// let guard = spanlake::builder().etl(etl).init()?;
+    /// // … spans with `etl.dataflow` …
+    /// println!("{}", job.finish()?);
+    /// guard.shutdown(Duration::from_secs(5))?;
+    /// # Ok::<(), spanlake::Error>(())
+    /// ```
+    #[cfg(feature = "etl")]
+    pub fn etl(mut self, layer: EtlLayer) -> Self {
+        self.etl = Some(layer);
+        self
+    }
+
     /// Sets it up; see [`init`].
     pub fn init(self) -> Result<Guard, Error> {
-        let Self { lake, console, files, service, policy, signals, spool, limits } = self;
+        #[cfg(feature = "etl")]
+        let etl = self.etl;
+        let Self { lake, console, files, service, policy, signals, spool, limits, .. } = self;
         let level = console.max(files);
         let capture = CaptureLayer::builder().level(level).service(service).policy(policy);
         // Neither changes what the program does, only what is left of it. What a signal does is the program's to say.
@@ -158,9 +187,17 @@ impl Builder {
             .map_err(|error| refused("a global logger was set before").caused_by(error))?;
         let (capture, guard) = capture.build()?;
         let scope = ScopeLayer::builder().continue_from_env().build();
-        // In front of everything, so that what nobody wants costs nothing.
-        let subscriber = tracing_subscriber::registry().with(scope).with(capture).with(level);
-        tracing_core::dispatcher::set_global_default(subscriber.into())
+        let stack = tracing_subscriber::registry().with(scope).with(capture);
+        // In front of everything, so that what nobody wants costs nothing. Not in an `Option`, which does not tell its
+        // layer what stack it is in.
+        #[cfg(feature = "etl")]
+        let dispatch = match etl {
+            Some(etl) => Dispatch::new(stack.with(etl).with(level)),
+            None => Dispatch::new(stack.with(level)),
+        };
+        #[cfg(not(feature = "etl"))]
+        let dispatch = Dispatch::new(stack.with(level));
+        tracing_core::dispatcher::set_global_default(dispatch)
             .map_err(|error| refused("a global subscriber was set before").caused_by(error))?;
         install_panic_hook();
         recover(&lake, &keeper);

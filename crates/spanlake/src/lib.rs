@@ -10,6 +10,8 @@ pub use spanlake_core::{
     Cause, Error, Kind, Losses, Outcome, OwnedRecord, Policy, Processor, Record, RecordKey, Report, Secret, Sink,
     TaskKey,
 };
+#[cfg(feature = "etl")]
+pub use spanlake_etl as etl;
 pub use spanlake_lake as lake;
 pub use spanlake_lake::Limits;
 pub use spanlake_scope as scope;
@@ -19,6 +21,8 @@ pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task};
 pub mod prelude {
     pub use spanlake_capture::{CaptureLayer, Guard};
     pub use spanlake_core::{LevelFilter, Policy, Report, TaskKey};
+    #[cfg(feature = "etl")]
+    pub use spanlake_etl::{EtlLayer, Job, Run};
     #[cfg(feature = "parquet")]
     pub use spanlake_lake::ParquetSink;
     pub use spanlake_lake::{JsonlSink, Keeper, Limits, StreamSink, SystemLogSink};

@@ -158,7 +158,8 @@ fn a_replay_is_what_its_chunks_are() {
         assert_eq!(left.runs.len(), chunks.len() + 1, "chunks have rows of their own");
         left.named("replay").clone()
     }
-    let table: [(&[(&str, &str)], &str, Option<&str>); 5] = [
+    type Case = (&'static [(&'static str, &'static str)], &'static str, Option<&'static str>);
+    let table: [Case; 5] = [
         (&[("a", "succeeded"), ("b", "skipped")], "succeeded", None),
         (&[("a", "succeeded"), ("b", "failed"), ("c", "failed")], "failed", Some("b; c;")),
         (&[("a", "skipped"), ("b", "skipped")], "skipped", None),

@@ -15,6 +15,8 @@ mod budget;
 mod numbers;
 #[cfg(feature = "store")]
 mod store;
+#[cfg(feature = "runs")]
+mod runs;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "parquet")]

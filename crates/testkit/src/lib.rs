@@ -19,3 +19,7 @@ struct Ends;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/spool.md")]
 struct Spool;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/runs.md")]
+pub struct Runs;

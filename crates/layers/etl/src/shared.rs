@@ -176,6 +176,9 @@ impl Shared {
     /// not enough.
     pub(crate) fn flush(&self, timeout: Duration) -> Option<Option<Arc<Error>>> {
         let end = deadline(timeout);
+        if self.is_forked() {
+            return None;
+        }
         let mut state = lock(&self.state);
         state.flushes.0 += 1;
         let wanted = state.flushes.0;
@@ -208,7 +211,7 @@ impl Shared {
 
     /// The report of the end, once there is one.
     pub(crate) fn report(&self) -> Option<JobReport> {
-        lock(&self.state).report.clone()
+        if self.is_forked() { None } else { lock(&self.state).report.clone() }
     }
 
     /// Whether this process is a fork of the one whose thread writes.

@@ -22,4 +22,4 @@ struct Spool;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/runs.md")]
-pub struct Runs;
+struct Runs;

@@ -1,0 +1,125 @@
+//! Texts behind the help: how to read what is shown, and command lines to begin with.
+
+/// The examples of `spanlake --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  spanlake tree lake                     tasks, with their records from INFO on
+  spanlake tree lake --failed            what went wrong last night
+  spanlake tree lake --follow            a job that is running
+  spanlake cat lake --level warn         warnings and errors, one a line
+  spanlake cat lake --json > all.jsonl   everything, one JSON object a line
+  spanlake spool ls lake                 crash-proof spools, and what was left
+  spanlake recover lake                  what killed processes left behind
+
+`spanlake tree --help` and so on have more.";
+
+/// The examples of `spanlake tree --help`.
+pub const TREE_EXAMPLES: &str = "\
+How to read it:
+  ✓ succeeded   ✗ failed   ⊘ cancelled   ! interrupted: its process went away
+  ▸ open: no end was seen   ? not seen: known only from the tasks below it
+  The records of a task stand by their number, never by a clock, and a subtask
+  stands where it began. Times are UTC. (+120 debug) counts records below the
+  level, (+12 tasks, 340 records) what is folded away.
+
+Examples:
+  spanlake tree lake
+      all tasks, with their records from INFO on
+  spanlake tree lake --failed
+      only what leads to a failure is unfolded
+  spanlake tree lake --failed --level debug
+      the same, with all that was recorded around it
+  spanlake tree lake --status open
+      what is still running, or hangs
+  spanlake tree lake --depth 1
+      each root with its records, and a line for each of its subtasks
+  spanlake tree lake --since 2h --text timeout
+      the tasks in which something timed out lately
+  spanlake tree lake --name load --field table=orders
+      the tasks called `load`, where they touch one table
+  spanlake tree lake --task e252a11f-d33d-483d-ba08-bc8f642b2f10/1/2
+      one task and what lies below it
+  spanlake tree lake --follow
+      the tree of now, then what comes, as it comes
+  spanlake tree lake --json
+      one JSON document with tasks, records and a summary
+  spanlake tree run.jsonl
+      a single file";
+
+/// The examples of `spanlake cat --help`.
+pub const CAT_EXAMPLES: &str = "\
+Examples:
+  spanlake cat lake
+      all records in order of time
+  spanlake cat lake --level warn --since 10m
+      what is wrong just now
+  spanlake cat lake --target flights::silver --text rejected
+      what one module says about it
+  spanlake cat lake --task e252a11f-d33d-483d-ba08-bc8f642b2f10
+      one root task and all below it
+  spanlake cat lake --follow --since 0s
+      only what comes from now on
+  spanlake cat lake --format parquet --json
+      the Parquet files as JSON lines";
+
+/// The examples of `spanlake spool ls --help`.
+pub const LS_EXAMPLES: &str = "\
+How to read it:
+  ▸ live: its process runs, or somebody is recovering it
+  ! orphaned: its process is gone; recovery puts the rest into the lake
+  ✗ damaged: it has no ledger, or one that cannot be read
+  ⊘ quarantine: what recovery could not read, kept for people to look at
+  A line tells the process, its segments, when it began and what its sinks are.
+  Live processes keep a few segments ready that nothing is in yet.
+
+Examples:
+  spanlake spool ls lake
+      the spools in lake/.spool, the newest process first
+  spanlake spool ls fast-disk/spool
+      those in another folder
+  spanlake spool ls lake --json
+      one JSON object for each process
+
+Exit code:
+  0 also when there is none; 1 when something cannot be read";
+
+/// The examples of `spanlake spool verify --help`.
+pub const VERIFY_EXAMPLES: &str = "\
+How to read it:
+  whole        every frame matches its checksum
+  open         it was being written, or is, and has room behind that place
+  blank        nothing was written into it
+  damaged      what stands behind that place cannot be read
+  in the lake  the sinks have it, and recovery passes it over
+  Records are counted with statements of loss. Nothing is changed.
+
+Examples:
+  spanlake spool verify lake
+      every segment of every spool, against its checksums
+  spanlake spool verify lake --json
+      one JSON object for each process, with its segments
+
+Exit code:
+  0 when nothing is damaged; 1 when something is, or cannot be read";
+
+/// The examples of `spanlake recover --help`.
+pub const RECOVER_EXAMPLES: &str = "\
+How to read it:
+  ✓ all of it is in the lake, and the spool is gone
+  ! what stood before the damage is in the lake; a copy of each damaged segment
+    is in quarantine, and the spool is gone
+  ✗ nothing of it could be recovered, for the reason that is told
+  Tasks that were open end as interrupted. Spools of live processes are left
+  alone. It may be killed and run again, by several at once: each record comes
+  into the lake once.
+
+Examples:
+  spanlake recover lake
+      what dead processes left in lake/.spool
+  spanlake recover lake --spool fast-disk/spool
+      what they left in another folder
+  spanlake recover lake --json
+      one JSON object for each process
+
+Exit code:
+  0 when all was recovered, or nothing was there; 1 when something could not be";

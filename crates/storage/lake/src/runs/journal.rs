@@ -19,6 +19,10 @@ use std::path::Path;
 use spanlake_core::disk::{Disk, Mapping, Sentinel};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::line::{Line, parse_line};
+use super::run::RunRow;
+use super::word::RunStatus;
+
 /// Bytes of a half: some 2,000 lines without their nulls.
 const HALF_BYTES: usize = 1 << 20;
 
@@ -87,8 +91,24 @@ impl Journal {
     }
 }
 
-/// The lines of a journal that was left behind.
-pub(super) fn lines(journal: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The runs of a journal, as they began and as they ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    pub(super) begun: Vec<RunRow>,
+    pub(super) ended: Vec<RunRow>,
+}
+
+impl Kept {
+    /// Reads a journal, which may be written to.
+    pub(super) fn read(journal: &[u8]) -> Self {
+        let lines = lines(journal).filter_map(|line| parse_line(line).ok());
+        let runs = lines.filter_map(|line| if let Line::Run(run) = line { Some(*run) } else { None });
+        let (begun, ended) = runs.partition(|run| run.known_status() == Some(RunStatus::Running));
+        Self { begun, ended }
+    }
+}
+
+fn lines(journal: &[u8]) -> impl Iterator<Item = &[u8]> {
     journal.chunks(HALF_BYTES).flat_map(|half| Entries { rest: half })
 }
 

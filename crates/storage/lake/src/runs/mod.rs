@@ -2,7 +2,8 @@
 //!
 //! A *session* is one start of a job: its process appends each run that has ended to a log of JSON lines, and when the
 //! job is over it puts a Parquet file of its runs and one of itself. [`Session`] writes them, [`SessionRecovery`] closes
-//! those whose process went away, and [`RunRow`] and [`JobRow`] say what the columns are.
+//! those whose process went away, [`OpenSession`] looks at those that are not closed, and [`RunRow`] and [`JobRow`] say
+//! what the columns are.
 //!
 //! # What can be lost
 //!
@@ -25,12 +26,14 @@ mod process;
 mod marker;
 mod journal;
 mod session;
+mod open;
 mod recovery;
 
 pub use job::JobRow;
 pub use journal::Journal;
 pub use line::{Line, parse_line, put_line, put_short_line};
 pub use name::{DEFAULT_JOB_ID, SESSIONS, SessionFile, Stem};
+pub use open::OpenSession;
 pub use recovery::{ClosedSession, SessionRecovery};
 pub use row::{Cell, Column, Kind, Row};
 pub use run::RunRow;

@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
 use spanlake_core::render::time::Civil;
 
 use crate::layout::{JSONL, LogType, PARQUET, Purpose};
@@ -34,6 +36,7 @@ const START_LEN: usize = 15;
 ///
 /// let stem = Stem::new(1_763_644_450_123_456, 1, 0, "../nightly load");
 /// assert_eq!(stem.to_string(), "20251120_131410_1_0_---nightly-load");
+/// assert_eq!((stem.start_us(), stem.job_id()), (Some(1_763_644_450_000_000), "---nightly-load"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stem(String);
@@ -69,6 +72,27 @@ impl Stem {
         let (num, index, id) = (parts.next()?, parts.next()?, parts.next()?);
         let is_whole = start.char_indices().all(digits) && is_number(num) && is_number(index) && is_id(id);
         is_whole.then(|| Self(text.to_owned()))
+    }
+
+    /// When the session began, to the second, UTC microseconds since the Unix epoch. One that began in the same second as
+    /// another of its job has a later one. `None` when the name has a date that there is not.
+    pub fn start_us(&self) -> Option<i64> {
+        let number = |from: usize, to: usize| self.0.get(from..to)?.parse::<i16>().ok();
+        let part = |from| number(from, from + 2).and_then(|part| i8::try_from(part).ok());
+        let date = Date::new(number(0, 4)?, part(4)?, part(6)?).ok()?;
+        let time = Time::new(part(9)?, part(11)?, part(13)?, 0).ok()?;
+        Some(date.to_datetime(time).to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond())
+    }
+
+    /// The job's id, as far as a name has it.
+    pub fn job_id(&self) -> &str {
+        self.0.splitn(5, '_').nth(4).unwrap_or_default()
+    }
+
+    /// Whether it may be the name of a session of this job: of the id only the beginning is in it, and no special
+    /// characters.
+    pub fn is_of(&self, job_id: &str) -> bool {
+        self.job_id() == in_names(job_id)
     }
 
     /// As text.

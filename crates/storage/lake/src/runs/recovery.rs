@@ -13,10 +13,11 @@ use std::collections::HashSet;
 use spanlake_core::{Category, Error, Stage};
 
 use super::job::JobRow;
-use super::journal;
+use super::journal::Kept;
 use super::line::{Line, parse_line, put_line};
 use super::marker::Marker;
-use super::name::{SESSIONS, SessionFile, Stem};
+use super::name::{SessionFile, Stem};
+use super::open::OpenSession;
 use super::run::RunRow;
 use super::session::{now_us, put_part, put_summary};
 use super::table::TableWriter;
@@ -85,9 +86,8 @@ impl<'a> SessionRecovery<'a> {
         mut self,
         mut and: impl FnMut(&ClosedSession) -> Result<(), Error>,
     ) -> Result<Vec<ClosedSession>, Error> {
-        let markers = self.store.list(SESSIONS)?;
         let mut closed = Vec::new();
-        for stem in markers.iter().filter_map(|marker| Stem::of_marker(&marker.path)) {
+        for stem in OpenSession::list(self.store)? {
             match self.close(&stem, &mut and) {
                 Ok(None) => {}
                 Ok(Some(session)) => closed.push(session),
@@ -165,12 +165,11 @@ impl Remains {
         let mut known: HashSet<String> = remains.runs.iter().filter_map(|run| run.dataflow_run_id.clone()).collect();
         let mut is_new = |run: &RunRow| run.dataflow_run_id.as_ref().is_none_or(|id| known.insert(id.clone()));
         let journal = store.read(&stem.journal())?.unwrap_or_default();
-        let (begun, ended): (Vec<_>, Vec<_>) =
-            runs_of(&journal).partition(|run| run.known_status() == Some(RunStatus::Running));
+        let Kept { begun, ended } = Kept::read(&journal);
         remains.miss(ended.into_iter().filter(&mut is_new));
         // Once the job has ended nothing is open any more.
         if remains.marker.summary.is_none() {
-            let heard_us = remains.heard_us();
+            let heard_us = last_heard_us(&remains.marker, &remains.runs);
             let open = open.into_iter().chain(begun).filter(&mut is_new);
             let open: Vec<_> = open.map(|run| interrupted(run, heard_us)).collect();
             remains.interrupted = open.len() as u64;
@@ -211,27 +210,9 @@ impl Remains {
         self.missing += self.runs.len() - before;
     }
 
-    /// When the process was last heard of, in its marker or by the end of a run.
-    fn heard_us(&self) -> i64 {
-        let ends = self.runs.iter().filter_map(|run| run.end_time);
-        ends.fold(self.marker.heard_us, i64::max)
-    }
-
     /// The job as it ended, or as it was cut off.
     fn job(&self) -> JobRow {
-        if let Some(ended) = self.job.as_ref().or(self.marker.summary.as_ref()) {
-            return ended.clone();
-        }
-        let mut tally = Tally::default();
-        self.runs.iter().for_each(|run| tally.add(run));
-        let mut job = self.marker.job.clone();
-        tally.fill(&mut job);
-        let (start_us, end_us) = (job.start_time, self.heard_us());
-        job.end_time = Some(end_us);
-        job.duration_seconds = start_us.map(|start_us| seconds(start_us, end_us));
-        job.status = Some(RunStatus::Failed.as_str().to_owned());
-        job.error_message = Some(INTERRUPTED.to_owned());
-        job
+        self.job.clone().unwrap_or_else(|| cut_off(&self.marker, &self.runs))
     }
 
     fn closed(&mut self, job: JobRow) -> ClosedSession {
@@ -256,14 +237,33 @@ impl ClosedSession {
     }
 }
 
-/// The runs of a journal, as they began and as they ended.
-fn runs_of(journal: &[u8]) -> impl Iterator<Item = RunRow> {
-    let lines = journal::lines(journal).filter_map(|line| parse_line(line).ok());
-    lines.filter_map(|line| if let Line::Run(run) = line { Some(*run) } else { None })
+// === what those who only look do too ===
+
+/// When a process was last heard of, in its marker or by the end of a run.
+pub(super) fn last_heard_us<'a>(marker: &Marker, runs: impl IntoIterator<Item = &'a RunRow>) -> i64 {
+    let ends = runs.into_iter().filter_map(|run| run.end_time);
+    ends.fold(marker.heard_us, i64::max)
+}
+
+/// The job as it ended, if its process came to that; else what its runs come to, cut off.
+pub(super) fn cut_off(marker: &Marker, runs: &[RunRow]) -> JobRow {
+    if let Some(ended) = &marker.summary {
+        return ended.clone();
+    }
+    let mut tally = Tally::default();
+    runs.iter().for_each(|run| tally.add(run));
+    let mut job = marker.job.clone();
+    tally.fill(&mut job);
+    let (start_us, end_us) = (job.start_time, last_heard_us(marker, runs));
+    job.end_time = Some(end_us);
+    job.duration_seconds = start_us.map(|start_us| seconds(start_us, end_us));
+    job.status = Some(RunStatus::Failed.as_str().to_owned());
+    job.error_message = Some(INTERRUPTED.to_owned());
+    job
 }
 
 /// A run that was open when its process went away.
-fn interrupted(run: RunRow, heard_us: i64) -> RunRow {
+pub(super) fn interrupted(run: RunRow, heard_us: i64) -> RunRow {
     let start_us = run.start_time.unwrap_or(heard_us);
     let end_us = heard_us.max(start_us);
     RunRow {

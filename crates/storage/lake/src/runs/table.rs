@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use spanlake_core::{Category, Error, Stage};
@@ -134,7 +134,10 @@ impl Builder {
 /// Reads the rows of a file. Columns that the row does not have are passed over, and those that the file does not have,
 /// or has with another type, stay null.
 pub fn read_table<R: Row>(file: Vec<u8>) -> Result<Vec<R>, Error> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).and_then(|builder| builder.build());
+    // The types are those of the Parquet schema: what else Arrow wrote beside it, such as large texts, is not followed.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(file), options);
+    let reader = builder.and_then(|builder| builder.build());
     let mut rows = Vec::new();
     for batch in reader.map_err(unreadable)? {
         put_rows(&mut rows, &batch.map_err(unreadable)?);

@@ -147,8 +147,14 @@ impl<R: BufRead> Lines<R> {
         Ok(Some(Piece::TooLong))
     }
 
+    /// Which line was read, counted from 1.
+    #[cfg(feature = "runs")]
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The line that was read, without what does not belong to it.
-    fn content(&self) -> &[u8] {
+    pub(crate) fn content(&self) -> &[u8] {
         let line = if self.number == 1 { self.text.strip_prefix(BYTE_ORDER_MARK) } else { None };
         line.unwrap_or(&self.text).trim_ascii()
     }

@@ -4,7 +4,7 @@
 //!
 //! [`Lake`] finds the files that hold records, below a lake's root, in any folder, or one single file. It reads them
 //! as the files lie ([`Lake::scan`]), in order of time ([`Lake::read`]), or again and again ([`Lake::follow`]).
-//! [`TaskTree`] puts records into the tree of their tasks.
+//! [`TaskTree`] puts records into the tree of their tasks. The module `runs` reads the run logs of ETL jobs.
 //!
 //! # Flow
 //!
@@ -19,7 +19,8 @@
 //!
 //! # Features
 //!
-//! `parquet` (default): reads Parquet files, which brings in Arrow.
+//! - `parquet` (default): reads Parquet files, which brings in Arrow.
+//! - `runs`: the module `runs`, run logs of ETL jobs, with `parquet`.
 //!
 //! # Example
 //!
@@ -57,6 +58,8 @@ mod timeline;
 mod lake;
 mod follow;
 mod tree;
+#[cfg(feature = "runs")]
+pub mod runs;
 
 pub use damage::{Damage, Extent};
 pub use files::{Format, RecordFile};

@@ -117,7 +117,7 @@ thread_local! {
 }
 
 /// Runs the decoder.
-fn guarded<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     DECODING.set(true);
     let result = catch_unwind(AssertUnwindSafe(run));
     DECODING.set(false);

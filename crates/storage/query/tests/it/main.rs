@@ -9,3 +9,5 @@ mod filter;
 mod timeline;
 mod tree;
 mod follow;
+#[cfg(feature = "runs")]
+mod runs;

@@ -14,6 +14,9 @@ pub const MIN_PACE_PERCENT: i64 = 20;
 /// How much longer it takes besides, in microseconds: a second.
 pub const MIN_PACE_US: i64 = 1_000_000;
 
+/// How many more rows the larger number has, in percent of it, to matter more than that a run was faster.
+pub const MIN_ROWS_PERCENT: u64 = 20;
+
 /// What differs between two sessions, what matters most first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -122,12 +125,23 @@ impl RunChange<'_> {
     }
 
     fn pace_or_rows(&self) -> ChangeKind {
+        let rows = self.rows_permille();
         match self.pace_us() {
             Some((before, after)) if after > before => ChangeKind::Slower,
-            _ if self.rows_read().or(self.rows_written()).is_some() => ChangeKind::OtherRows,
-            Some(_) => ChangeKind::Faster,
-            None => ChangeKind::Nothing,
+            // A run that had nothing to do is fast.
+            Some(_) if rows.is_none_or(|permille| permille < 10 * MIN_ROWS_PERCENT) => ChangeKind::Faster,
+            _ if rows.is_some() => ChangeKind::OtherRows,
+            _ => ChangeKind::Nothing,
         }
+    }
+
+    /// By how much the numbers of rows differ, in thousandths of the larger one.
+    fn rows_permille(&self) -> Option<u64> {
+        let permille = |(before, after): (i64, i64)| {
+            let larger = before.unsigned_abs().max(after.unsigned_abs()).max(1);
+            (before.abs_diff(after) as f64 * 1e3 / larger as f64) as u64
+        };
+        self.rows_read().map(permille).max(self.rows_written().map(permille))
     }
 
     /// By how much it differs, to compare it with others of its kind.
@@ -135,7 +149,7 @@ impl RunChange<'_> {
         let by = |pair: Option<(i64, i64)>| pair.map_or(0, |(before, after)| before.abs_diff(after));
         match self.kind() {
             ChangeKind::Slower | ChangeKind::Faster => by(self.pace_us()),
-            ChangeKind::OtherRows => by(self.rows_read()).max(by(self.rows_written())),
+            ChangeKind::OtherRows => self.rows_permille().unwrap_or(0),
             _ => 0,
         }
     }

@@ -85,6 +85,14 @@ impl RunLogs {
 
 // === impl Newest ===
 
+impl Newest<'_> {
+    /// How many sessions were not looked at yet, of those that may be wanted by their name.
+    pub fn rest(&self) -> usize {
+        let rest = self.logs.sessions.iter().skip(self.next);
+        rest.filter(|session| self.filter.admits_session(&session.stem)).count()
+    }
+}
+
 impl Iterator for Newest<'_> {
     type Item = SessionLog;
 

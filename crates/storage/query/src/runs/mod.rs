@@ -23,7 +23,7 @@ mod session;
 mod logs;
 mod diff;
 
-pub use diff::{ChangeKind, MIN_PACE_PERCENT, MIN_PACE_US, RunChange, RunDiff};
+pub use diff::{ChangeKind, MIN_PACE_PERCENT, MIN_PACE_US, MIN_ROWS_PERCENT, RunChange, RunDiff};
 pub use files::SessionFiles;
 pub use filter::RunFilter;
 pub use logs::{MAX_CANDIDATES, Newest, RunLogs};

@@ -324,6 +324,7 @@ fn two_sessions_are_compared_dataflow_by_dataflow() {
         with("slow", good, &took(10.0)),
         with("slower", good, &took(10.0)),
         with("fast", good, &took(10.0)),
+        with("idle", good, &took(10.0)),
         with("near", good, &took(10.0)),
         with("skips", good, &same),
         with("more", good, &same),
@@ -334,7 +335,8 @@ fn two_sessions_are_compared_dataflow_by_dataflow() {
         with("twice", good, &took(1.6)),
         with("near", good, &took(11.9)),
         with("same", good, &same),
-        with("fast", good, &took(8.0)),
+        with("fast", good, &|run| (run.duration_seconds, run.source_rows_read) = (Some(8.0), Some(501))),
+        with("idle", good, &|run| (run.duration_seconds, run.source_rows_read) = (Some(1.0), Some(0))),
         with("slow", good, &took(12.0)),
         with("slower", good, &took(30.0)),
         with("mended", good, &same),
@@ -358,6 +360,7 @@ fn two_sessions_are_compared_dataflow_by_dataflow() {
         (ChangeKind::OtherStatus, "skips"),
         (ChangeKind::Slower, "slower"),
         (ChangeKind::Slower, "slow"),
+        (ChangeKind::OtherRows, "idle"),
         (ChangeKind::OtherRows, "more"),
         (ChangeKind::OnlyAfter, "new"),
         (ChangeKind::OnlyAfter, "same"),
@@ -366,6 +369,6 @@ fn two_sessions_are_compared_dataflow_by_dataflow() {
     ];
     assert_eq!(found, expected);
     assert_eq!((diff.unchanged, diff.count(ChangeKind::Slower)), (3, 2));
-    let more = diff.changes.iter().find(|change| change.kind() == ChangeKind::OtherRows).expect("more");
+    let more = diff.changes.iter().find(|change| change.run.label() == "more").expect("more");
     assert_eq!((more.rows_read(), more.rows_written()), (Some((500, 700)), None));
 }

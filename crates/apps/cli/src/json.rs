@@ -47,6 +47,15 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Not a number and the infinities have no JSON, and are null.
+    pub(crate) fn float(&mut self, name: &str, number: Option<f64>) -> io::Result<()> {
+        self.name(name)?;
+        match number.filter(|number| number.is_finite()) {
+            Some(number) => write!(self.out, "{number}"),
+            None => self.out.write_all(b"null"),
+        }
+    }
+
     pub(crate) fn bool(&mut self, name: &str, value: bool) -> io::Result<()> {
         self.name(name)?;
         write!(self.out, "{value}")

@@ -1,15 +1,16 @@
-//! The command `spanlake`: shows the tree of tasks and the records of a lake, and the spools of its processes.
+//! The command `spanlake`: shows the tree of tasks, the records and the runs of a lake, and the spools of its processes.
 //!
 //! # What
 //!
 //! `spanlake tree` prints tasks with their records, `spanlake cat` records as lines. Both take a lake, any folder with
-//! records in it, or a single JSONL or Parquet file, finished or growing. `spanlake recover` puts what
-//! dead processes left in their spools into the lake; `spanlake spool ls` and `spanlake spool verify` show and check
-//! spools, also of live processes, and change nothing.
+//! records in it, or a single JSONL or Parquet file, finished or growing. `spanlake runs` prints ETL jobs with their runs,
+//! and `spanlake runs diff` what differs between two of them. `spanlake recover` puts what dead processes left in their
+//! spools into the lake; `spanlake spool ls` and `spanlake spool verify` show and check spools, also of live processes, and
+//! change nothing.
 //!
 //! # Flow
 //!
-//! `args` says what can be typed, `tree` and `cat` read through `spanlake-query`, `spool` through `spanlake-core`,
+//! `args` says what can be typed, `tree`, `cat` and `runs` read through `spanlake-query`, `spool` through `spanlake-core`,
 //! `recover` calls `spanlake-lake`, and `screen` writes lines. All text that comes from a lake is escaped where it is put
 //! into a `Line`, and nowhere else.
 //!
@@ -35,6 +36,8 @@ mod pairs;
 mod json;
 mod cat;
 mod tree;
+mod place;
+mod runs;
 mod recover;
 mod spool;
 
@@ -93,6 +96,10 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Cat(cat) => {
             let mut screen = Screen::stdout(args.color, true);
             cat::run(&cat, &mut screen, &mut notes)
+        }
+        Command::Runs(runs) => {
+            let mut screen = Screen::stdout(args.color, runs.is_wide());
+            runs::run(&runs, &mut screen, &mut notes)
         }
         Command::Recover(recover) => recover::run(&recover, &mut Screen::stdout(args.color, true)),
         Command::Spool(command) => spool::run(&command, &mut Screen::stdout(args.color, true)),

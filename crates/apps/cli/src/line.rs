@@ -25,6 +25,7 @@ pub(crate) struct Line {
     /// Style and end of each piece.
     pieces: Vec<(Style, usize)>,
     hang: Option<Hang>,
+    is_kept: bool,
 }
 
 /// How a line goes on below itself where it is too wide.
@@ -76,9 +77,21 @@ impl Line {
         self
     }
 
+    /// Leaves the line as it is, however wide: it is to be copied.
+    pub(crate) fn keep(&mut self) -> &mut Self {
+        self.is_kept = true;
+        self
+    }
+
+    /// Puts text from the lake and spaces behind it, so that what follows stands in one column.
+    pub(crate) fn column(&mut self, style: Style, data: &str, width: usize) -> &mut Self {
+        let left = width.saturating_sub(data_columns(data));
+        self.data(style, data).put(PLAIN, " ".repeat(left))
+    }
+
     /// Writes the line and its end, fitted to `width` columns where one is given.
     pub(crate) fn write(&self, out: &mut dyn Write, color: bool, width: Option<usize>) -> io::Result<()> {
-        match (width, &self.hang) {
+        match (width.filter(|_| !self.is_kept), &self.hang) {
             (None, _) => self.write_part(out, color, 0, self.text.len())?,
             (Some(width), None) => self.write_cut(out, color, width)?,
             (Some(width), Some(hang)) => self.write_rows(out, color, width, hang)?,
@@ -130,7 +143,13 @@ impl Line {
         None
     }
 
-    /// Where each row but the last one ends, and where the next one starts: at a space if there is one, which is left
+    /// The spaces around one of them.
+    fn around(&self, space: usize) -> (usize, usize) {
+        let (before, after) = self.text.split_at(space);
+        (before.trim_end_matches(' ').len(), self.text.len() - after.trim_start_matches(' ').len())
+    }
+
+    /// Where each row but the last one ends, and where the next one starts: at spaces if there are any, which are left
     /// out, else anywhere.
     fn breaks(&self, width: usize, hang: &Hang) -> Vec<(usize, usize)> {
         let indent = columns(&hang.indent);
@@ -144,7 +163,7 @@ impl Line {
                 space = Some(at);
             }
             if taken + c.width().unwrap_or(0) > width {
-                let (end, next) = space.take().map_or((at, at), |space| (space, space + 1));
+                let (end, next) = space.take().map_or((at, at), |space| self.around(space));
                 breaks.push((end, next));
                 taken = indent + columns(self.text.get(next..at).unwrap_or_default());
             }
@@ -152,6 +171,11 @@ impl Line {
         }
         breaks
     }
+}
+
+/// How wide text from the lake is.
+pub(crate) fn data_columns(data: &str) -> usize {
+    columns(&Escaped(data).to_string())
 }
 
 fn columns(text: &str) -> usize {
@@ -231,11 +255,19 @@ mod tests {
         assert_eq!(written(&line, false, Some(30)), rows);
         assert_eq!(written(&line, false, None), "│ error: it broke while it was reading\n");
         assert_eq!(written(&line, false, Some(20)), "│ error: it broke while it was reading\n", "too narrow");
+        assert_eq!(written(line.keep(), false, Some(30)), written(&line, false, None));
 
         let mut line = Line::new();
         line.hang("  ").put(PLAIN, "x".repeat(50));
         let rows = format!("{}\n  {}\n  {}\n", "x".repeat(22), "x".repeat(20), "x".repeat(8));
         assert_eq!(written(&line, false, Some(22)), rows);
+    }
+
+    #[test]
+    fn a_column_is_as_wide_as_what_is_seen_of_it() {
+        let mut line = Line::new();
+        line.column(PLAIN, "日本", 6).column(PLAIN, "\u{7}", 6).column(PLAIN, "long", 2).put(PLAIN, "|");
+        assert_eq!(written(&line, false, None), "日本  \\u{7} long|\n");
     }
 
     #[test]

@@ -34,6 +34,31 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// `1,204`, `-1,204`
+pub(crate) fn signed(number: i64) -> String {
+    format!("{}{}", if number < 0 { "-" } else { "" }, count(number.unsigned_abs()))
+}
+
+/// `+200, +40 %`: by how much a number has changed; without percent where it was none.
+pub(crate) fn change(before: i64, after: i64, text: impl Fn(i64) -> String) -> String {
+    let by = after.saturating_sub(before);
+    let sign = if by < 0 { "" } else { "+" };
+    match percent(before, after) {
+        Some(percent) => format!("{sign}{}, {percent}", text(by)),
+        None => format!("{sign}{}", text(by)),
+    }
+}
+
+/// `+40 %`, `-0.3 %`
+pub(crate) fn percent(before: i64, after: i64) -> Option<String> {
+    let percent = (after as f64 - before as f64) / before as f64 * 100.0;
+    match percent {
+        _ if before <= 0 => None,
+        -9.95..9.95 => Some(format!("{percent:+.1} %")),
+        _ => Some(format!("{percent:+.0} %")),
+    }
+}
+
 /// `1 task`, `1,204 tasks`
 pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
@@ -145,6 +170,21 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!((counted(1, "task"), counted(2, "task")), ("1 task".to_owned(), "2 tasks".to_owned()));
         assert_eq!(levels([4, 120, 0, 0, 1]), ["1 error", "120 debug", "4 trace"]);
+    }
+
+    #[test]
+    fn changes_are_told_with_sign_and_percent() {
+        let table = [
+            (500, 700, "+200, +40 %"),
+            (1_204_000, 1_200_000, "-4,000, -0.3 %"),
+            (0, 5, "+5"),
+            (10, 10, "+0, +0.0 %"),
+            (-5, 5, "+10"),
+            (i64::MIN, i64::MAX, "+9,223,372,036,854,775,807"),
+        ];
+        for (before, after, expected) in table {
+            assert_eq!(change(before, after, signed), expected);
+        }
     }
 
     #[test]

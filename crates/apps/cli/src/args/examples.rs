@@ -8,6 +8,8 @@ Examples:
   spanlake tree lake --follow            a job that is running
   spanlake cat lake --level warn         warnings and errors, one a line
   spanlake cat lake --json > all.jsonl   everything, one JSON object a line
+  spanlake runs lake                     jobs and their runs, newest first
+  spanlake runs diff previous latest     what changed since the last time
   spanlake spool ls lake                 crash-proof spools, and what was left
   spanlake recover lake                  what killed processes left behind
 
@@ -61,6 +63,65 @@ Examples:
       only what comes from now on
   spanlake cat lake --format parquet --json
       the Parquet files as JSON lines";
+
+/// The examples of `spanlake runs --help`.
+pub const RUNS_EXAMPLES: &str = "\
+How to read it:
+  ✓ succeeded   ✗ failed   – skipped: there was nothing to do   ▸ running
+  ! interrupted, or left behind: its process went away   · pending
+  A job has its time, the name of its session and when it began; times are UTC.
+  A run has its dataflow, its stage, rows read → written, bytes added, and its
+  time. Below a failed one stands why, and what to type to see its records.
+  Behind the jobs each dataflow has a strip: a mark for each of its last runs,
+  30 at most, with the time of the last one and the median. By how much it is
+  off is told where that is at least 20 % and 1 s.
+
+Examples:
+  spanlake runs lake
+      the last 20 jobs with their runs
+  spanlake runs lake --failed --since 1d
+      what failed since yesterday
+  spanlake runs lake --dataflow orders --dataflow raw_* --strip
+      how some dataflows went lately
+  spanlake runs lake --job nightly --limit 1
+      the last time of one job
+  spanlake runs lake --stage silver --status succeeded,skipped
+      what went well in a stage
+  spanlake runs s3://bucket/lake --json --all
+      everything, one JSON object a line
+  spanlake runs diff previous latest --lake lake
+      what changed since the last time
+
+Exit code:
+  0 also when nothing matched; 1 when the lake cannot be read";
+
+/// The examples of `spanlake runs diff --help`.
+pub const DIFF_EXAMPLES: &str = "\
+How to name a session:
+  by its whole name, or a beginning that no other has
+  by the id of a job, for the newest one of that job
+  latest, for the newest one of the lake
+  previous, for the one before the other, of the same job
+  by a folder or URL, for the newest one of another lake; ./name for a folder
+  whose name could be one of the above
+
+How to read it:
+  Runs go together by dataflow, stage and operation. What matters most comes
+  first: failures, what is missing, other states, slower, other rows, what is
+  new, recovered, faster. Slower and faster are at least 20 % and 1 s.
+
+Examples:
+  spanlake runs diff previous latest
+      the newest job of `lake` and the one before it
+  spanlake runs diff 20261119 20261120 --lake lake
+      two days, where each has one job
+  spanlake runs diff ./lake ./test-lake
+      the newest of two lakes
+  spanlake runs diff previous nightly --json
+      one JSON document
+
+Exit code:
+  0 whatever differs; 1 when one is not found or cannot be read";
 
 /// The examples of `spanlake spool ls --help`.
 pub const LS_EXAMPLES: &str = "\

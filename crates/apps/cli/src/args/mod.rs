@@ -1,8 +1,12 @@
 //! What can be typed.
 
 mod examples;
+mod runs;
 
-pub use examples::{CAT_EXAMPLES, EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES};
+pub use examples::{
+    CAT_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES, RUNS_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES,
+};
+pub use runs::{DEFAULT_JOBS, DiffArgs, RunsArgs, RunsCommand, ShowRunsArgs};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +17,7 @@ use spanlake_core::clock::utc_now_ns;
 use spanlake_core::{Error, Level, TaskKey};
 use spanlake_query::{FieldFilter, Filter, Format, Lake, Status, moment};
 
-/// Shows the tasks and records that a program left in a lake, and what it left in its spool.
+/// Shows the tasks, records and runs that a program left in a lake, and what it left in its spool.
 #[derive(Debug, Parser)]
 #[command(name = "spanlake", version, after_help = EXAMPLES)]
 pub struct Args {
@@ -35,6 +39,9 @@ pub enum Command {
     /// Show records, one a line, in order of time
     #[command(after_long_help = CAT_EXAMPLES)]
     Cat(CatArgs),
+    /// Show jobs with their runs: states, rows, times, and why one failed
+    #[command(after_long_help = RUNS_EXAMPLES)]
+    Runs(RunsArgs),
     /// Put what dead processes left in their spools into the lake
     #[command(after_long_help = RECOVER_EXAMPLES)]
     Recover(RecoverArgs),

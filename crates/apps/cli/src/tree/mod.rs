@@ -1,7 +1,7 @@
 //! `spanlake tree`: the tree of tasks with their records.
 
 mod fold;
-mod record;
+pub(crate) mod record;
 mod task;
 mod print;
 mod json;

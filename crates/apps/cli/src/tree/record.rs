@@ -50,7 +50,7 @@ fn message_indent(strokes: &str) -> String {
 }
 
 /// The lines of an error and its causes, each behind `strokes`; the first one says where it was.
-pub(super) fn error_lines(strokes: &str, error: &str, file: Option<&str>, number: Option<u32>) -> Vec<Line> {
+pub(crate) fn error_lines(strokes: &str, error: &str, file: Option<&str>, number: Option<u32>) -> Vec<Line> {
     let causes = words::causes(error).into_iter().enumerate();
     let line = |(at, cause)| {
         let mut line = Line::new();

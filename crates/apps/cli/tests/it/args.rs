@@ -1,13 +1,18 @@
 //! The command line: what the help shows can be typed.
 
 use clap::{CommandFactory, Parser};
-use spanlake_cli::args::{Args, CAT_EXAMPLES, EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES};
+use spanlake_cli::args::{
+    Args, CAT_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES, RUNS_EXAMPLES, TREE_EXAMPLES,
+    VERIFY_EXAMPLES,
+};
 
 /// The texts, and how many examples are in each.
-const TEXTS: [(&str, usize); 6] = [
-    (EXAMPLES, 7),
+const TEXTS: [(&str, usize); 8] = [
+    (EXAMPLES, 9),
     (TREE_EXAMPLES, 11),
     (CAT_EXAMPLES, 6),
+    (RUNS_EXAMPLES, 7),
+    (DIFF_EXAMPLES, 4),
     (LS_EXAMPLES, 3),
     (VERIFY_EXAMPLES, 2),
     (RECOVER_EXAMPLES, 3),
@@ -61,6 +66,15 @@ fn wrong_values_are_refused() {
         "tree lake --for 10s",
         "cat lake --follow --for never",
         "cat lake --failed",
+        "runs",
+        "runs lake --status gone",
+        "runs lake --failed --status failed",
+        "runs lake --limit 0",
+        "runs lake --limit 5 --all",
+        "runs lake --strip --json",
+        "runs lake diff latest previous",
+        "runs diff latest",
+        "runs diff latest previous --limit 5",
         "recover",
         "recover lake --spool",
         "spool lake",

@@ -10,3 +10,7 @@ mod hostile;
 mod killed;
 mod spool;
 mod recover;
+mod jobs;
+mod terminal;
+mod runs;
+mod runs_diff;

@@ -194,7 +194,14 @@ where
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if self.shared.has_slots() && told::has_any(event.metadata()) {
             let above: Above = ctx.event_span(event).and_then(|span| nearest(&span));
-            if let Some(((run, phase), telling)) = above.zip(self.listen(|telling| event.record(telling))) {
+            if let Some(((run, phase), mut telling)) = above.zip(self.listen(|telling| event.record(telling))) {
+                if let Some(number) = said_attempt(&mut telling) {
+                    run.begin_attempt(number);
+                }
+                if let Some(dataflow) = telling.take(DATAFLOW) {
+                    // It says what the event is about, and does not rename the run.
+                    run.note(DATAFLOW, &dataflow, phase);
+                }
                 telling.fields.into_iter().for_each(|(name, value)| run.tell(name, value, phase));
             }
         }

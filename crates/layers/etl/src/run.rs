@@ -219,6 +219,11 @@ impl LiveRun {
         }
     }
 
+    /// Takes a value as a key of JSON, whatever column its name may mean.
+    pub(crate) fn note(&self, name: &str, value: &Value, phase: Option<Phase>) {
+        lock(&self.words).configure(phase, name, value.json());
+    }
+
     /// The attempt that the whole run is, said by its own span.
     pub(crate) fn is_attempt(&self, number: i64) {
         self.first_attempt.store(number, Ordering::Relaxed);

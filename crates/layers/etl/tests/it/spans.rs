@@ -215,6 +215,20 @@ fn attempts_are_counted_and_only_the_last_one_stays() {
 }
 
 #[test]
+fn an_event_begins_an_attempt_and_renames_nothing() {
+    let (_, left) = Lake::new().job(|_| {
+        info_span!("run", etl.dataflow = "orders", etl.rows_read = 7).in_scope(|| {
+            info!(etl.attempt = 2, etl.rows_read = 1, "again");
+            info!(etl.dataflow = "customers", "needs those first");
+        });
+    });
+    let run = left.run();
+    assert_eq!((run.dataflow_name.as_deref(), run.dataflow_id.as_deref()), (Some("orders"), Some("orders")));
+    assert_eq!((run.retry_attempts, run.source_rows_read), (Some(1), Some(1)));
+    assert_eq!(run.configure.as_deref(), Some(r#"{"dataflow":"customers"}"#));
+}
+
+#[test]
 fn a_last_attempt_that_fails_fails_the_run() {
     let (_, left) = Lake::new().job(|_| {
         info_span!("run", etl.dataflow = "orders").in_scope(|| {

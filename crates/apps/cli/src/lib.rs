@@ -5,8 +5,8 @@
 //! `spanlake tree` prints tasks with their records, `spanlake cat` records as lines. Both take a lake, any folder with
 //! records in it, or a single JSONL or Parquet file, finished or growing. `spanlake runs` prints ETL jobs with their runs,
 //! and `spanlake runs diff` what differs between two of them. `spanlake recover` puts what dead processes left in their
-//! spools into the lake; `spanlake spool ls` and `spanlake spool verify` show and check spools, also of live processes, and
-//! change nothing.
+//! spools into the lake, and closes their jobs; `spanlake spool ls` and `spanlake spool verify` show and check spools, also
+//! of live processes, and change nothing.
 //!
 //! # Flow
 //!
@@ -22,8 +22,8 @@
 //! # Exit codes
 //!
 //! 0 also when nothing matched or the reader of a pipe went away; 1 when the lake cannot be read, the output cannot be
-//! written, a spool that was to be verified is damaged, or one could not be recovered as a whole; 2 when the command line
-//! is wrong.
+//! written, a spool that was to be verified is damaged, or a spool or a job could not be recovered as a whole; 2 when the
+//! command line is wrong.
 
 #![warn(missing_docs)]
 

@@ -173,14 +173,20 @@ How to read it:
   Tasks that were open end as interrupted. Spools of live processes are left
   alone. It may be killed and run again, by several at once: each record comes
   into the lake once.
+  Behind the spools stand the sessions of jobs that nobody closed:
+  ✓ its log, its runs and its job are in the lake; open runs are interrupted
+  ! its log has lines that are none, or events of its lineage are still owed
+  ✗ it could not be closed, for the reason that is told
 
 Examples:
   spanlake recover lake
-      what dead processes left in lake/.spool
+      what dead processes left in lake/.spool, and the jobs that they left open
   spanlake recover lake --spool fast-disk/spool
       what they left in another folder
+  spanlake recover s3://bucket/lake
+      the jobs that they left open in a bucket
   spanlake recover lake --json
-      one JSON object for each process
+      one JSON object for each spool and each session, told apart by `kind`
 
 Exit code:
   0 when all was recovered, or nothing was there; 1 when something could not be";

@@ -42,7 +42,7 @@ pub enum Command {
     /// Show jobs with their runs: states, rows, times, and why one failed
     #[command(after_long_help = RUNS_EXAMPLES)]
     Runs(RunsArgs),
-    /// Put what dead processes left in their spools into the lake
+    /// Put what dead processes left in their spools into the lake, and close their jobs
     #[command(after_long_help = RECOVER_EXAMPLES)]
     Recover(RecoverArgs),
     /// Show or check the crash-proof spools of a lake
@@ -128,12 +128,16 @@ pub struct CatArgs {
 /// What `spanlake recover` takes.
 #[derive(ClapArgs, Debug)]
 pub struct RecoverArgs {
-    /// A lake; records go to the lakes that their processes wrote to, and to this one where such a lake is gone
+    /// A lake: a folder, or a URL such as s3://bucket/lake, with credentials from the environment
+    ///
+    /// Records go to the lakes that their processes wrote to, and to this one where such a lake is gone. Jobs are closed
+    /// in this one. A bucket has no spools; it needs a program that was built with the feature s3, gcs or azure, and
+    /// credentials and settings are taken from the variables AWS_*, GOOGLE_* and AZURE_*.
     pub lake: PathBuf,
     /// The folder of the spools, when it is not `.spool` in the lake
     #[arg(long, value_name = "FOLDER")]
     pub spool: Option<PathBuf>,
-    /// Write JSON lines, an object for each process
+    /// Write JSON lines, an object for each spool and each session
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 }

@@ -15,7 +15,7 @@ const TEXTS: [(&str, usize); 8] = [
     (DIFF_EXAMPLES, 4),
     (LS_EXAMPLES, 3),
     (VERIFY_EXAMPLES, 2),
-    (RECOVER_EXAMPLES, 3),
+    (RECOVER_EXAMPLES, 4),
 ];
 
 /// The command lines among the lines of a help text, without what a shell would take and without the remark behind.

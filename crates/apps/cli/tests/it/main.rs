@@ -14,3 +14,4 @@ mod jobs;
 mod terminal;
 mod runs;
 mod runs_diff;
+mod closing;

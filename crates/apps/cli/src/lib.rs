@@ -19,6 +19,10 @@
 //! What cannot be read is told on stderr, and the rest is shown. On a terminal, lines that are wider than it are cut,
 //! except those that explain a failure; `--wide` cuts none.
 //!
+//! # Features
+//!
+//! `s3`, `gcs`, `azure`: `runs` and `recover` take a lake in a bucket, by its URL.
+//!
 //! # Exit codes
 //!
 //! 0 also when nothing matched or the reader of a pipe went away; 1 when the lake cannot be read, the output cannot be

@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::Value;
 use spanlake_lake::runs::{RunRow, RunStatus};
+use spanlake_lake::store::Store;
 
-use crate::jobs::{Job, START_US, change_marker, week};
+use crate::jobs::{Job, START_US, week};
 use crate::killed::{Process, RECORDS};
 use crate::lake::{Lake, stderr, stdout};
 use crate::spool::{name, objects, spool};
@@ -100,7 +101,7 @@ closed 0 sessions: 0 runs · 1 session not closed
     assert_eq!(stdout(&output), expected);
     assert!(stderr(&output).contains("lineage: https://marquez.example\\u{1b}[2J)\n"), "{}", stderr(&output));
     assert!(lake.prints("runs lake").contains("└─! customers"), "its files are written all the same");
-    change_marker(lake.path(), &job.stem(), |marker| marker["lineage"] = Value::Null);
+    job.change_marker(&mut Store::folder(lake.path()), |marker| marker["lineage"] = Value::Null);
     assert!(lake.prints("recover lake").starts_with("✓ 20261120_131410_1_0_nightly  2 runs\n"));
 }
 

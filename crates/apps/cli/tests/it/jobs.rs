@@ -1,7 +1,7 @@
 //! Lakes with run logs, written as the library writes them, with times that stay the same.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use spanlake_lake::Partition;
@@ -95,35 +95,46 @@ impl Job {
 
     /// Begins it, adds its runs and notes those that are open; it does not end.
     pub(crate) fn begin(&self, lake: &Lake, open: Vec<RunRow>, lineage: Option<&str>) -> Session {
+        self.begin_in(Store::folder(lake.path()), open, lineage)
+    }
+
+    /// The same in any place.
+    pub(crate) fn begin_in(&self, store: Store, open: Vec<RunRow>, lineage: Option<&str>) -> Session {
         let options = SessionOptions {
             job: self.row.clone(),
             partition: Partition::default(),
             interval: Duration::from_secs(60),
             lineage: lineage.map(str::to_owned),
         };
-        let mut session = Session::begin(Store::folder(lake.path()), options).expect("begin");
+        let mut session = Session::begin(store, options).expect("begin");
         self.runs.iter().for_each(|run| session.add(run).expect("add"));
         session.beat(open).expect("write");
         session
     }
 
-    /// Begins it and lets its process be gone, last heard of ten minutes after it began.
+    /// Begins it and lets its process be gone.
     pub(crate) fn kill(&self, lake: &Lake, open: Vec<RunRow>, lineage: Option<&str>) {
         drop(self.begin(lake, open, lineage));
+        self.bury(&mut Store::folder(lake.path()));
+    }
+
+    /// Lets its process be gone, last heard of ten minutes after it began.
+    pub(crate) fn bury(&self, store: &mut Store) {
         let heard_us = self.row.start_time.expect("a start") + 600_000_000;
-        change_marker(lake.path(), &self.stem(), |marker| {
+        self.change_marker(store, |marker| {
             (marker["heard_us"], marker["process"]["started"]) = (heard_us.into(), 1.into());
             (marker["process"]["host"], marker["process"]["pid"]) = ("obelix".into(), 6156.into());
         });
     }
-}
 
-/// Changes what is known of a session that is not closed.
-pub(crate) fn change_marker(lake: &Path, stem: &Stem, change: impl FnOnce(&mut serde_json::Value)) {
-    let path = lake.join(format!(".sessions/{stem}.json"));
-    let mut marker = serde_json::from_slice(&fs::read(&path).expect("a marker")).expect("JSON");
-    change(&mut marker);
-    fs::write(&path, marker.to_string()).expect("write");
+    /// Changes what is known of it while it is not closed.
+    pub(crate) fn change_marker(&self, store: &mut Store, change: impl FnOnce(&mut serde_json::Value)) {
+        let path = format!(".sessions/{}.json", self.stem());
+        let marker = store.read(&path).expect("read").expect("a marker");
+        let mut marker = serde_json::from_slice(&marker).expect("JSON");
+        change(&mut marker);
+        store.put(&path, marker.to_string().as_bytes()).expect("put");
+    }
 }
 
 /// A lake in which much has happened: a week of one job, an hourly one, one that was killed.

@@ -15,3 +15,5 @@ mod terminal;
 mod runs;
 mod runs_diff;
 mod closing;
+#[cfg(feature = "s3")]
+mod bucket;

@@ -104,6 +104,10 @@ fn put_marks(line: &mut Line, before: Mark, after: Mark) {
 fn put_numbers(line: &mut Line, what: &str, numbers: Option<(i64, i64)>, text: fn(i64) -> String) {
     let Some((before, after)) = numbers else { return };
     put_apart(line, what);
+    if before == after {
+        line.put(PLAIN, text(after)).put(DIM, " as before");
+        return;
+    }
     line.put(PLAIN, text(before)).put(DIM, " → ").put(PLAIN, text(after));
     line.put(DIM, format_args!(" ({})", words::change(before, after, text)));
 }

@@ -25,7 +25,7 @@ const GROUP_ROWS: usize = 16 * BATCH_ROWS;
 /// The zstd level of the pages.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Rows on their way to a file, kept as the file's bytes but for the last [`GROUP_ROWS`].
+/// Rows on their way to a file, kept as the file's bytes but for those of the last row group.
 #[derive(Debug)]
 pub struct TableWriter {
     writer: ArrowWriter<Vec<u8>>,

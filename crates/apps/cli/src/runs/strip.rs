@@ -6,17 +6,13 @@ use std::io;
 use spanlake_query::runs::{MIN_PACE_PERCENT, MIN_PACE_US, RunFilter, RunRow, SessionLog, duration_us};
 
 use super::mark::Mark;
-use super::table::{name, place};
+use super::table::{MAX_NAME, MAX_PLACE, name, place};
 use crate::line::{BOLD, DIM, GOOD, Line, PLAIN, WARN, data_columns};
 use crate::screen::Screen;
 use crate::words;
 
 /// Most runs in a strip.
 pub(crate) const STRIP_RUNS: usize = 30;
-
-/// Widest columns; what is wider moves the rest of its own line only.
-const MAX_NAME: usize = 32;
-const MAX_PLACE: usize = 24;
 
 /// What stands on top of the strips.
 const TITLE: &str = "last runs";

@@ -8,8 +8,8 @@ use crate::line::{BOLD, DIM, Line, PLAIN, WARN, data_columns};
 use crate::words;
 
 /// Widest columns; what is wider moves the rest of its own line only.
-const MAX_NAME: usize = 32;
-const MAX_PLACE: usize = 24;
+pub(super) const MAX_NAME: usize = 32;
+pub(super) const MAX_PLACE: usize = 24;
 
 /// How wide the columns are.
 #[derive(Clone, Copy, Debug)]

@@ -25,6 +25,11 @@ pub const DEFAULT_JOB_NUM: u32 = 1;
 /// Default of [`EtlLayerBuilder::flush_every`].
 pub const DEFAULT_FLUSH_EVERY: Duration = Duration::from_secs(60);
 
+/// Bounds of [`EtlLayerBuilder::flush_every`].
+pub const LEAST_FLUSH_EVERY: Duration = Duration::from_millis(1);
+/// The other one: a day.
+pub const LONGEST_FLUSH_EVERY: Duration = Duration::from_secs(86_400);
+
 /// Default of [`EtlLayerBuilder::finish_timeout`].
 pub const DEFAULT_FINISH_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -173,7 +178,8 @@ impl EtlLayerBuilder {
         self
     }
 
-    /// How often what has come is made durable, in a bucket also written, and the job lets itself be heard of.
+    /// How often what has come is made durable, in a bucket also written, and the job lets itself be heard of; from
+    /// [`LEAST_FLUSH_EVERY`] to [`LONGEST_FLUSH_EVERY`].
     pub fn flush_every(mut self, interval: Duration) -> Self {
         self.flush_every = interval;
         self
@@ -206,7 +212,7 @@ impl EtlLayerBuilder {
         let Self { lake, job, partition, flush_every, finish_timeout, store, lineage } = self;
         check(&job, flush_every)?;
         let store = open(&lake, &store)?;
-        let shared = Arc::new(Shared::new(job, Clock::new()));
+        let shared = Arc::new(Shared::new(job, Clock::new(), lineage.is_some()));
         let options = SessionOptions {
             job: shared.job.clone(),
             partition,
@@ -279,10 +285,11 @@ fn check(job: &JobRow, flush_every: Duration) -> Result<(), Error> {
     check_least("job_num", job.job_num)?;
     check_least("max_workers", job.max_workers)?;
     check_least("retention_hours", job.retention_hours)?;
-    if flush_every.is_zero() {
-        return Err(invalid("flush_every", "0 s", "more than nothing"));
+    if (LEAST_FLUSH_EVERY..=LONGEST_FLUSH_EVERY).contains(&flush_every) {
+        return Ok(());
     }
-    Ok(())
+    let expected = format!("from {LEAST_FLUSH_EVERY:?} to {LONGEST_FLUSH_EVERY:?}");
+    Err(invalid("flush_every", format_args!("{flush_every:?}"), &expected))
 }
 
 fn check_text(setting: &'static str, text: Option<&str>) -> Result<(), Error> {

@@ -1,9 +1,10 @@
 //! How a run ends: the rules for its status, and the columns that follow from others.
 
 use spanlake_core::Outcome;
-use spanlake_lake::runs::{ETL, REPLAY, RunRow, RunStatus};
+use spanlake_lake::runs::{Cell, ETL, REPLAY, Row, RunRow, RunStatus};
 
 use crate::chunks::Chunks;
+use crate::told::{MAX_TEXT_BYTES, cut};
 
 /// How the task of a run, or of a phase, ended.
 #[derive(Debug, Default)]
@@ -62,6 +63,8 @@ pub(crate) fn complete(row: &mut RunRow) {
 
 /// A row that was made by hand, with what it lacks.
 pub(crate) fn complete_by_hand(row: &mut RunRow) {
+    cut_texts(row);
+    row.status = row.known_status().map(|status| status.as_str().to_owned());
     row.operation_type.get_or_insert_with(|| ETL.to_owned());
     row.retry_attempts.get_or_insert(0);
     complete(row);
@@ -77,6 +80,21 @@ pub(crate) fn complete_by_hand(row: &mut RunRow) {
             None => RunStatus::Succeeded,
         };
         row.status = Some(status.as_str().to_owned());
+    }
+}
+
+fn cut_texts(row: &mut RunRow) {
+    let (mut at, mut long) = (0, Vec::new());
+    row.each(|cell| {
+        if let Some(Cell::Text(text)) = cell
+            && text.len() > MAX_TEXT_BYTES
+        {
+            long.push((RunRow::COLUMNS[at].name, cut(text)));
+        }
+        at += 1;
+    });
+    for (column, text) in long {
+        row.set(column, Cell::Text(&text));
     }
 }
 

@@ -8,7 +8,7 @@ use spanlake_lake::runs::{RunRow, Stem};
 use uuid::Uuid;
 
 use crate::ending;
-use crate::metrics::JobMetrics;
+use crate::metrics::{JobMetrics, Refusal};
 use crate::report::JobReport;
 use crate::shared::Shared;
 
@@ -24,9 +24,10 @@ impl JobHandle {
         Self { shared }
     }
 
-    /// Logs a run that has no span. What the row lacks is filled in: the job, an id, the operation `etl`, what follows
-    /// from other columns, and the status: failed if it has an error, skipped if an `etl` run read 0 rows, else
-    /// succeeded. `false` when it has no row, because the job is finished or too many wait; that is counted.
+    /// Logs a run that has no span. It gets the job's id, and what the row lacks is filled in: its own id, the operation
+    /// `etl`, what follows from other columns, and the status, if it is none of the known words: failed if it has an
+    /// error, skipped if an `etl` run read 0 rows, else succeeded. Texts are cut at
+    /// [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES). `false` when it has no row, because the job is finished or too many wait; that is counted.
     ///
     /// ```no_run
     /// use spanlake_etl::{EtlLayer, RunRow};
@@ -57,7 +58,7 @@ impl JobHandle {
             Some(Some(error)) => {
                 Err(Error::new(Stage::Dispatch, "Job", Category::Io, "cannot write the log").caused_by(error))
             }
-            None => Err(late("flush", timeout)),
+            None => Err(self.late("flush", timeout)),
         }
     }
 
@@ -71,13 +72,14 @@ impl JobHandle {
         self.shared.stem()
     }
 
-    /// What became of the job, once it is finished.
+    /// What became of the job, once it is finished; with the runs that were refused since.
     pub fn report(&self) -> Option<JobReport> {
-        self.shared.report()
+        let report = self.shared.report()?;
+        Some(JobReport { refused: self.shared.metrics.refused(Refusal::Finished), ..report })
     }
 
     pub(crate) fn finish(&self, timeout: Duration) -> Result<JobReport, Error> {
-        let report = self.shared.finish(timeout).ok_or_else(|| late("finish", timeout))?;
+        let report = self.shared.finish(timeout).ok_or_else(|| self.late("finish", timeout))?;
         if report.is_written {
             return Ok(report);
         }
@@ -88,9 +90,13 @@ impl JobHandle {
             None => error,
         })
     }
-}
 
-fn late(what: &str, timeout: Duration) -> Error {
-    let error = Error::new(Stage::Dispatch, "Job", Category::Io, format!("{what} did not end in time"));
-    error.recoverable().with("timeout", format_args!("{timeout:?}"))
+    fn late(&self, what: &str, timeout: Duration) -> Error {
+        let error = Error::new(Stage::Dispatch, "Job", Category::Io, format!("{what} did not end in time"));
+        let error = error.recoverable().with("timeout", format_args!("{timeout:?}"));
+        match self.shared.last_error() {
+            Some(cause) => error.caused_by(cause),
+            None => error,
+        }
+    }
 }

@@ -16,8 +16,8 @@ use crate::name::{ATTEMPT, DATAFLOW, PHASE};
 use crate::phase::Phase;
 use crate::run::LiveRun;
 use crate::shared::Shared;
-use crate::slot::{Role, Slot, guarded, nearest, slot_of};
-use crate::told::{self, Telling, Value};
+use crate::slot::{Role, Slot, Waiting, guarded, nearest, slot_of};
+use crate::told::{self, Fields, Telling, Value};
 
 /// Sums the runs of a job up: a row for each, from the spans that it already has.
 ///
@@ -67,9 +67,15 @@ impl EtlLayer {
         let dataflow = telling.fields.iter().any(|(name, _)| *name == DATAFLOW);
         let role = match above {
             above if dataflow => Role::Run(LiveRun::begin(&self.shared, above.map(|(run, _)| run), self.shared.now())),
-            above if told::declares(metadata, DATAFLOW) => Role::Waiting(self.shared.now(), above.map(|(run, _)| run)),
+            above if told::declares(metadata, DATAFLOW) => {
+                let (began, above) = (self.shared.now(), above.map(|(run, _)| run));
+                Role::Waiting(Waiting { began, above, told: Fields::new() })
+            }
             Some((run, phase)) => match said_phase(&mut telling).or(named) {
-                Some(phase) => Role::Phase(run, phase),
+                Some(phase) => {
+                    let attempt = run.attempt();
+                    Role::Phase(run, phase, attempt)
+                }
                 None if is_telling => Role::Telling(run, phase),
                 None => return None,
             },
@@ -85,7 +91,7 @@ impl EtlLayer {
     {
         match &role {
             Role::Run(run) => begin_run(run, span, &mut telling),
-            Role::Phase(run, phase) => run.begin_phase(*phase, self.shared.now()),
+            Role::Phase(run, phase, _) => run.begin_phase(*phase, self.shared.now()),
             Role::Telling(run, _) => {
                 if let Some(number) = said_attempt(&mut telling) {
                     run.begin_attempt(number);
@@ -117,15 +123,19 @@ impl EtlLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let Role::Waiting(began, above) = slot.role() else {
+        let Role::Waiting(Waiting { began, above, told }) = slot.role() else {
             return;
         };
         if !telling.fields.iter().any(|(name, _)| *name == DATAFLOW) {
             return;
         }
         let run = LiveRun::begin(&self.shared, above, began);
+        let mut before = Telling { fields: told };
+        begin_run(&run, span, &mut before);
         begin_run(&run, span, telling);
         slot.set_role(Role::Run(Arc::clone(&run)));
+        before.fields.into_iter().for_each(|(name, value)| slot.record(name, value));
+        telling.fields.drain(..).for_each(|(name, value)| slot.record(name, value));
         self.shared.begun(&run);
     }
 
@@ -145,9 +155,9 @@ impl EtlLayer {
             Role::Run(run) => {
                 self.shared.ended(Some(run.serial), run.end(now_ns, ended));
             }
-            Role::Phase(run, phase) => {
-                let error = ended.failure();
-                run.end_phase(phase, now_ns, error.is_some(), error);
+            Role::Phase(run, phase, attempt) => run.end_phase(phase, attempt, now_ns, ended.failure()),
+            Role::Waiting(Waiting { above: Some(run), told, .. }) => {
+                told.into_iter().for_each(|(name, value)| run.tell(name, value, None));
             }
             Role::Telling(..) | Role::Waiting(..) => {}
         }
@@ -240,7 +250,7 @@ where
         run.set_task_key(task.key().to_string());
     }
     if let Some(number) = said_attempt(telling) {
-        run.is_attempt(number);
+        run.begin_attempt(number);
     }
 }
 

@@ -83,7 +83,9 @@ impl Metrics {
             self.statuses[status as usize].fetch_add(1, Ordering::Relaxed);
         }
         for counter in Counter::ALL.into_iter().filter(|counter| !(counter.is_rows() && row.is_maintenance())) {
-            self.counters[counter as usize].fetch_add(counter.of(row).unwrap_or(0), Ordering::Relaxed);
+            let add = |sum: i64| Some(sum.saturating_add(counter.of(row).unwrap_or(0)));
+            // It always succeeds, because there is always a sum.
+            let _ = self.counters[counter as usize].fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         }
         let Some(seconds) = row.duration_seconds.filter(|seconds| seconds.is_finite()) else {
             return;
@@ -165,6 +167,8 @@ impl fmt::Display for JobMetrics {
         for (cause, count) in &self.lost {
             writeln!(f, "spanlake_runs_lost_total{{job=\"{job}\",cause=\"{cause}\"}} {count}")?;
         }
+        head(f, "spanlake_runs_unkept_total", "counter", "Begins and ends of runs that the journal had no room for.")?;
+        writeln!(f, "spanlake_runs_unkept_total{{job=\"{job}\"}} {}", self.unkept)?;
         head(f, "spanlake_lineage_lost_total", "counter", "Events of the lineage that were given up.")?;
         writeln!(f, "spanlake_lineage_lost_total{{job=\"{job}\"}} {}", self.lineage_lost)
     }

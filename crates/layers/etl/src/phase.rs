@@ -20,8 +20,8 @@ pub(crate) struct PhaseState {
     started: Option<Moment>,
     ended_ns: u64,
     open: u32,
+    /// Why it failed, when it did.
     error: Option<String>,
-    has_failed: bool,
 }
 
 /// A moment on both clocks.
@@ -59,12 +59,10 @@ impl PhaseState {
     }
 
     /// The first error of a phase stays.
-    pub(crate) fn end(&mut self, now_ns: u64, has_failed: bool, error: Option<String>) {
+    pub(crate) fn end(&mut self, now_ns: u64, error: Option<String>) {
         self.open = self.open.saturating_sub(1);
         self.ended_ns = self.ended_ns.max(now_ns);
-        if has_failed && !self.has_failed {
-            (self.has_failed, self.error) = (true, error);
-        }
+        self.error = self.error.take().or(error);
     }
 
     pub(crate) fn was_entered(&self) -> bool {
@@ -72,7 +70,7 @@ impl PhaseState {
     }
 
     pub(crate) fn failure(&self) -> Option<&str> {
-        self.has_failed.then(|| self.error.as_deref().unwrap_or("failed"))
+        self.error.as_deref()
     }
 
     /// Puts what is known into the row's columns of this phase.
@@ -81,7 +79,7 @@ impl PhaseState {
             return;
         };
         let status = match self {
-            Self { has_failed: true, .. } => RunStatus::Failed,
+            Self { error: Some(_), .. } => RunStatus::Failed,
             Self { open: 0, .. } => RunStatus::Succeeded,
             _ => RunStatus::Running,
         };

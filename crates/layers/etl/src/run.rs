@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use serde_json::{Map, Value as Json};
 use spanlake_core::sync::{Mutex, lock};
-use spanlake_lake::runs::{Cell, Column, ETL, Kind, REPLAY, Row, RunRow, RunStatus};
+use spanlake_lake::runs::{Cell, Column, ETL, Kind, Row, RunRow, RunStatus};
 use tracing::Span;
 use uuid::Uuid;
 
@@ -47,14 +47,12 @@ pub struct Run(Option<Arc<LiveRun>>);
 pub(crate) struct LiveRun {
     /// No other run of the layer has it.
     pub(crate) serial: u64,
-    /// The replay that it is a chunk of.
+    /// The run above it, of which it is a chunk if that is a replay.
     parent: Option<Arc<LiveRun>>,
     id: String,
     started: Moment,
     counters: Counters,
     attempt: AtomicI64,
-    /// The attempt that the span said the whole run is.
-    first_attempt: AtomicI64,
     is_skipped: AtomicBool,
     /// Whether its row was taken, by its end or by that of the job.
     is_over: AtomicBool,
@@ -160,7 +158,7 @@ impl Run {
     /// forgotten.
     pub fn next_attempt(&self) {
         if let Some(run) = &self.0 {
-            run.begin_attempt(run.attempt.load(Ordering::Relaxed) + 1);
+            run.begin_attempt(run.attempt() + 1);
         }
     }
 
@@ -181,9 +179,8 @@ impl Run {
 // === impl LiveRun ===
 
 impl LiveRun {
-    /// A run that begins now. `parent` is the run above it, which is told of its end when it is a replay.
+    /// A run that begins now. `parent` is the run above it, which is told of its end.
     pub(crate) fn begin(shared: &Shared, parent: Option<Arc<LiveRun>>, started: Moment) -> Arc<Self> {
-        let parent = parent.filter(|parent| parent.is_replay());
         let words = Words { row: Box::new(shared.new_row()), ..Words::default() };
         Arc::new(Self {
             serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed),
@@ -192,7 +189,6 @@ impl LiveRun {
             started,
             counters: Counters::default(),
             attempt: AtomicI64::new(1),
-            first_attempt: AtomicI64::new(1),
             is_skipped: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             words: Mutex::new(words),
@@ -209,9 +205,13 @@ impl LiveRun {
 
     /// Takes a value, told inside `phase` or outside any.
     pub(crate) fn tell(&self, name: &str, value: Value, phase: Option<Phase>) {
+        if value == Value::Nothing {
+            return;
+        }
         match name::place(name, phase) {
-            Place::Counter(counter) => match value.integer() {
+            Place::Counter(counter) => match value.count() {
                 Some(number) => self.count(counter, number),
+                // No number of anything, and not to be lost.
                 None => lock(&self.words).configure(phase, name, value.json()),
             },
             Place::Column(column) => lock(&self.words).set(column, name, value),
@@ -224,10 +224,9 @@ impl LiveRun {
         lock(&self.words).configure(phase, name, value.json());
     }
 
-    /// The attempt that the whole run is, said by its own span.
-    pub(crate) fn is_attempt(&self, number: i64) {
-        self.first_attempt.store(number, Ordering::Relaxed);
-        self.attempt.fetch_max(number, Ordering::Relaxed);
+    /// The attempt that goes on.
+    pub(crate) fn attempt(&self) -> i64 {
+        self.attempt.load(Ordering::Relaxed)
     }
 
     /// Another attempt begins; one that has begun already, or an earlier one, changes nothing.
@@ -242,8 +241,11 @@ impl LiveRun {
         lock(&self.words).phases[phase as usize].begin(now);
     }
 
-    pub(crate) fn end_phase(&self, phase: Phase, now_ns: u64, has_failed: bool, error: Option<String>) {
-        lock(&self.words).phases[phase as usize].end(now_ns, has_failed, error);
+    /// A phase of this attempt ends; one of an earlier attempt has been forgotten with it.
+    pub(crate) fn end_phase(&self, phase: Phase, attempt: i64, now_ns: u64, error: Option<String>) {
+        if attempt == self.attempt() {
+            lock(&self.words).phases[phase as usize].end(now_ns, error);
+        }
     }
 
     pub(crate) fn set_task_key(&self, key: String) {
@@ -288,7 +290,7 @@ impl LiveRun {
         row.dataflow_run_id.get_or_insert_with(|| self.id.clone());
         row.operation_type.get_or_insert_with(|| ETL.to_owned());
         row.start_time = Some(self.started.utc_us);
-        row.retry_attempts = Some(self.attempt.load(Ordering::Relaxed) - 1);
+        row.retry_attempts = Some(self.attempt() - 1);
         self.counters.fill(&mut row);
         for phase in Phase::ALL {
             words.phases[phase as usize].fill(phase, &mut row);
@@ -300,10 +302,6 @@ impl LiveRun {
         words.put_configures(&mut row);
         ending::complete(&mut row);
         row
-    }
-
-    fn is_replay(&self) -> bool {
-        lock(&self.words).row.operation_type.as_deref() == Some(REPLAY)
     }
 }
 

@@ -20,9 +20,6 @@ use crate::run::LiveRun;
 /// Most bytes of runs that have ended and wait for the thread; what comes beyond is lost, and counted.
 pub const QUEUE_BYTES: usize = 64 << 20;
 
-/// How long the thread lets runs gather before it takes them.
-const GATHER: Duration = Duration::from_millis(50);
-
 /// What is shared.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -35,6 +32,8 @@ pub(crate) struct Shared {
     slots: AtomicUsize,
     /// The process whose thread writes.
     home: u32,
+    /// Whether anybody wants to know which runs began.
+    wants_begun: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -53,6 +52,8 @@ struct State {
     flushes: (u64, u64),
     /// Why the last one did not succeed.
     flush_error: Option<Arc<Error>>,
+    /// What failed last, until something succeeds.
+    last_error: Option<Arc<Error>>,
     /// When the end has to be over, once it was asked for.
     end_by: Option<Instant>,
     report: Option<JobReport>,
@@ -73,7 +74,7 @@ pub(crate) struct Work {
 }
 
 impl Shared {
-    pub(crate) fn new(mut job: JobRow, clock: Clock) -> Self {
+    pub(crate) fn new(mut job: JobRow, clock: Clock, wants_begun: bool) -> Self {
         let began = Moment { utc_us: utc_now_ns() / 1000, monotonic_ns: clock.monotonic_ns() };
         job.start_time = Some(began.utc_us);
         Self {
@@ -83,6 +84,7 @@ impl Shared {
             clock,
             slots: AtomicUsize::new(0),
             home: std::process::id(),
+            wants_begun,
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -126,7 +128,9 @@ impl Shared {
         if state.end_by.is_none() {
             self.keep(&mut state, &row);
             state.open.insert(run.serial, Arc::clone(run));
-            state.begun.push(Arc::clone(run));
+            if self.wants_begun {
+                state.begun.push(Arc::clone(run));
+            }
             self.change(&mut state);
         }
     }
@@ -140,9 +144,13 @@ impl Shared {
         }
         let mut state = lock(&self.state);
         let was_open = serial.and_then(|serial| state.open.remove(&serial)).is_some();
-        let Some(row) = row.filter(|_| state.end_by.is_none()) else {
-            return self.metrics.refuse(Refusal::Finished);
+        let Some(row) = row else {
+            // It has a row already, which says that it was running when the job ended.
+            return true;
         };
+        if state.end_by.is_some() {
+            return self.metrics.refuse(Refusal::Finished);
+        }
         state.has_open_changed |= was_open;
         let bytes = bytes_of(&row);
         if state.bytes + bytes > QUEUE_BYTES {
@@ -186,7 +194,9 @@ impl Shared {
         while state.flushes.1 < wanted && state.report.is_none() && !state.is_abandoned {
             state = self.wait(state, end)?;
         }
-        (!state.is_abandoned).then(|| state.flush_error.clone())
+        let is_unwritten = |report: &&JobReport| !report.is_written;
+        let of_end = state.report.as_ref().filter(is_unwritten).and_then(|report| report.errors.first().cloned());
+        (!state.is_abandoned).then(|| of_end.or_else(|| state.flush_error.clone()))
     }
 
     /// What the session is called.
@@ -226,8 +236,8 @@ impl Shared {
         (state.stem, state.journal) = (Some(stem.clone()), journal);
     }
 
-    /// Waits for something to do, at most until `until`, and takes it.
-    pub(crate) fn take(&self, until: Instant) -> Work {
+    /// Waits for something to do, at most until `until`, lets more come for as long as `gather`, and takes it.
+    pub(crate) fn take(&self, until: Instant, gather: Duration) -> Work {
         let mut state = lock(&self.state);
         while state.is_idle() {
             match self.wait(state, until) {
@@ -236,7 +246,7 @@ impl Shared {
             }
         }
         // Nobody waits for it, so that more may come first.
-        let gathered = deadline(GATHER).min(until);
+        let gathered = deadline(gather).min(until);
         while !state.is_urgent() {
             match self.wait(state, gathered) {
                 Some(waited) => state = waited,
@@ -257,6 +267,15 @@ impl Shared {
     pub(crate) fn open_rows(&self) -> Vec<RunRow> {
         let open: Vec<_> = lock(&self.state).open.values().cloned().collect();
         open.iter().map(|run| run.open_row()).collect()
+    }
+
+    /// What failed last; `None` when it has succeeded since.
+    pub(crate) fn set_last_error(&self, error: Option<Arc<Error>>) {
+        lock(&self.state).last_error = error;
+    }
+
+    pub(crate) fn last_error(&self) -> Option<Arc<Error>> {
+        if self.is_forked() { None } else { lock(&self.state).last_error.clone() }
     }
 
     pub(crate) fn flushed(&self, flush: u64, error: Option<Arc<Error>>) {

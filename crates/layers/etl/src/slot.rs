@@ -14,7 +14,7 @@ use crate::counter::{COUNTERS, Counter};
 use crate::phase::{Moment, Phase};
 use crate::run::LiveRun;
 use crate::shared::Shared;
-use crate::told::Value;
+use crate::told::{Fields, Value};
 
 /// A span that has to do with a run.
 #[derive(Clone, Debug)]
@@ -25,8 +25,15 @@ struct Inner {
     /// What the layer that follows the span shares.
     shared: Arc<Shared>,
     role: Mutex<Role>,
-    /// The last number that the span itself told of each counter, which a later one replaces.
-    told: Mutex<[Option<i64>; COUNTERS]>,
+    /// What the span itself told of each counter, which a later number replaces.
+    told: Mutex<Numbers>,
+}
+
+/// The last number that a span told of each counter, during an attempt.
+#[derive(Debug, Default)]
+struct Numbers {
+    attempt: i64,
+    numbers: [i64; COUNTERS],
 }
 
 /// What a span is to a run.
@@ -34,12 +41,22 @@ struct Inner {
 pub(crate) enum Role {
     /// It is the run.
     Run(Arc<LiveRun>),
-    /// It is a phase of the run.
-    Phase(Arc<LiveRun>, Phase),
+    /// It is a phase of this attempt of the run.
+    Phase(Arc<LiveRun>, Phase, i64),
     /// It tells something of the run.
     Telling(Arc<LiveRun>, Option<Phase>),
-    /// It becomes a run when its dataflow is told; `None` above it where no run is.
-    Waiting(Moment, Option<Arc<LiveRun>>),
+    /// It becomes a run when its dataflow is told.
+    Waiting(Waiting),
+}
+
+/// A span that becomes a run when its dataflow is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) began: Moment,
+    /// The run that it stands in.
+    pub(crate) above: Option<Arc<LiveRun>>,
+    /// What was told until then: of the run that it becomes, or else of the one above.
+    pub(crate) told: Fields,
 }
 
 impl Slot {
@@ -64,23 +81,35 @@ impl Slot {
     pub(crate) fn run(&self) -> Option<(Arc<LiveRun>, Option<Phase>)> {
         match self.role() {
             Role::Run(run) => Some((run, None)),
-            Role::Phase(run, phase) => Some((run, Some(phase))),
+            Role::Phase(run, phase, _) => Some((run, Some(phase))),
             Role::Telling(run, phase) => Some((run, phase)),
-            Role::Waiting(_, above) => above.map(|run| (run, None)),
+            Role::Waiting(waiting) => waiting.above.map(|run| (run, None)),
         }
     }
 
     /// Takes a value that is recorded on the span. Of a counter the last value counts, as it is with a span's fields.
-    pub(crate) fn record(&self, name: &str, value: Value) {
+    pub(crate) fn record(&self, name: &'static str, value: Value) {
+        if let Role::Waiting(waiting) = &mut *lock(&self.0.role) {
+            return waiting.told.push((name, value));
+        }
         let Some((run, phase)) = self.run() else {
             return;
         };
-        let counted = Counter::named(name).and_then(|counter| Some((counter, value.integer()?)));
-        let Some((counter, number)) = counted else {
+        let Some((counter, number)) = Counter::named(name).and_then(|counter| Some((counter, value.count()?))) else {
             return run.tell(name, value, phase);
         };
-        let before = lock(&self.0.told)[counter as usize].replace(number).unwrap_or(0);
+        let before = lock(&self.0.told).replace(run.attempt(), counter, number);
         run.count(counter, number.saturating_sub(before));
+    }
+}
+
+impl Numbers {
+    /// Gives the number that was told before during this attempt; those of earlier ones are forgotten with them.
+    fn replace(&mut self, attempt: i64, counter: Counter, number: i64) -> i64 {
+        if self.attempt != attempt {
+            *self = Self { attempt, numbers: [0; COUNTERS] };
+        }
+        std::mem::replace(&mut self.numbers[counter as usize], number)
     }
 }
 

@@ -26,13 +26,18 @@ pub(crate) enum Value {
     Float(f64),
     Bool(bool),
     Text(String),
+    /// An empty list, of which there is nothing to tell.
+    Nothing,
 }
 
 /// Gathers the fields that are told to runs. Whatever they format is formatted here, before anything is locked.
 #[derive(Debug, Default)]
 pub(crate) struct Telling {
-    pub(crate) fields: SmallVec<[(&'static str, Value); 4]>,
+    pub(crate) fields: Fields,
 }
+
+/// Names behind `etl.`, and their values.
+pub(crate) type Fields = SmallVec<[(&'static str, Value); 4]>;
 
 /// Whether a span or an event has any such field.
 #[inline]
@@ -54,6 +59,7 @@ impl Value {
             Self::Float(number) => Cow::Owned(number.to_string()),
             Self::Bool(value) => Cow::Owned(value.to_string()),
             Self::Text(text) => Cow::Borrowed(text),
+            Self::Nothing => Cow::Borrowed(""),
         }
     }
 
@@ -61,16 +67,21 @@ impl Value {
         match self {
             Self::Integer(number) => Some(*number),
             Self::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => Some(*number as i64),
-            Self::Float(_) | Self::Bool(_) => None,
+            Self::Float(_) | Self::Bool(_) | Self::Nothing => None,
             Self::Text(text) => text.trim().parse().ok(),
         }
+    }
+
+    /// A number of things, of which there are no less than none.
+    pub(crate) fn count(&self) -> Option<i64> {
+        self.integer().filter(|number| *number >= 0)
     }
 
     pub(crate) fn bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
             Self::Text(text) => text.trim().parse().ok(),
-            Self::Integer(_) | Self::Float(_) => None,
+            Self::Integer(_) | Self::Float(_) | Self::Nothing => None,
         }
     }
 
@@ -80,6 +91,7 @@ impl Value {
             Self::Float(number) => Json::from(*number),
             Self::Bool(value) => Json::from(*value),
             Self::Text(text) => Json::from(text.as_str()),
+            Self::Nothing => Json::Null,
         }
     }
 }
@@ -234,10 +246,10 @@ impl<T: AsRef<str>, const N: usize> From<[T; N]> for Told {
     }
 }
 
-/// A JSON array.
+/// A JSON array; nothing for an empty list.
 impl<T: AsRef<str>> From<&[T]> for Told {
     fn from(texts: &[T]) -> Self {
-        Self::from(json_array(texts))
+        if texts.is_empty() { Self(Value::Nothing) } else { Self::from(json_array(texts)) }
     }
 }
 

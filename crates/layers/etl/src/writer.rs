@@ -15,6 +15,9 @@ use crate::report::JobReport;
 use crate::run::LiveRun;
 use crate::shared::{Shared, Work};
 
+/// How long runs may gather before they are taken.
+const GATHER: Duration = Duration::from_millis(50);
+
 /// How long it waits before it tries again at the end, the first time and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -51,7 +54,7 @@ impl Writer {
         let _inside = guest::enter(Place::Pump);
         self.recover();
         loop {
-            let work = self.shared.take(self.beat);
+            let work = self.shared.take(self.beat, GATHER);
             let (flush, end_by) = (work.flush, work.end_by);
             self.write(work);
             if let Some(end_by) = end_by {

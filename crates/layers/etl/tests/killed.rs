@@ -123,7 +123,14 @@ fn runs(folder: &Path, thread: usize) {
     let mut note = disk::real().map(&note_path(folder, thread), 8).expect("a note");
     for number in 0..RUNS {
         info_span!("run", etl.dataflow = %format_args!("{thread}-{number}")).in_scope(|| {
-            Run::current().rows_read(number + 1);
+            let run = Run::current();
+            run.rows_read(number + 1);
+            // Ids are the program's to say, also late, and also for several runs.
+            match thread {
+                0 => run.set("run_id", format!("{thread}-{number}")),
+                1 => run.set("run_id", "of the orchestrator"),
+                _ => {}
+            }
             // As long as real ones are short.
             thread::sleep(Duration::from_micros(500));
         });

@@ -173,6 +173,16 @@ fn a_replay_is_what_its_chunks_are() {
 }
 
 #[test]
+fn a_replay_may_say_late_that_it_is_one() {
+    let (_, left) = Lake::new().job(|_| {
+        let replay = info_span!("run", etl.dataflow = "replay", etl.operation = tracing::field::Empty);
+        replay.in_scope(|| info_span!("chunk", etl.dataflow = "chunk").in_scope(|| fail("no disk")));
+        replay.record("etl.operation", "replay");
+    });
+    assert_eq!(left.named("replay").error_message.as_deref(), Some("chunk;"));
+}
+
+#[test]
 fn a_run_in_a_run_that_is_no_replay_decides_nothing() {
     let (_, left) = Lake::new().job(|_| {
         info_span!("run", etl.dataflow = "outer").in_scope(|| {
@@ -300,7 +310,13 @@ fn a_run_that_was_logged_by_hand_is_completed() {
         (row.start_time, row.end_time) = (Some(1_000_000), Some(3_500_000));
         assert!(job.log(row));
         assert!(job.log(RunRow::new("fine")));
+        let mut row = RunRow::new("odd");
+        (row.status, row.source_query) = (Some("weird".to_owned()), Some("x".repeat(100_000)));
+        assert!(job.log(row));
     });
+    let odd = left.named("odd");
+    assert_eq!(odd.status.as_deref(), Some("succeeded"), "a status that is none of the words");
+    assert!(odd.source_query.as_ref().is_some_and(|text| text.len() < 70_000), "texts have a bound");
     let row = left.named("by hand");
     assert_eq!((row.status.as_deref(), row.operation_type.as_deref()), (Some("skipped"), Some("etl")));
     assert_eq!((row.source_full_table.as_deref(), row.job_id.as_deref()), (Some("`s`.`t`"), Some("default")));
@@ -308,5 +324,5 @@ fn a_run_that_was_logged_by_hand_is_completed() {
     let failed = left.named("failed");
     assert_eq!((failed.status.as_deref(), failed.duration_seconds), (Some("failed"), Some(2.5)));
     assert_eq!(left.named("fine").status.as_deref(), Some("succeeded"));
-    assert_eq!(report.job.total_dataflows, Some(3));
+    assert_eq!(report.job.total_dataflows, Some(4));
 }

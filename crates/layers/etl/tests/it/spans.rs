@@ -229,6 +229,63 @@ fn an_event_begins_an_attempt_and_renames_nothing() {
 }
 
 #[test]
+fn what_a_span_said_in_an_earlier_attempt_is_forgotten_with_it() {
+    let (_, left) = Lake::new().job(|_| {
+        let run = info_span!("run", etl.dataflow = "orders", etl.rows_read = 10);
+        Run::of(&run).next_attempt();
+        run.record("etl.rows_read", 12);
+        run.record("etl.rows_read", 13);
+    });
+    assert_eq!((left.run().source_rows_read, left.run().retry_attempts), (Some(13), Some(1)));
+}
+
+#[test]
+fn a_phase_of_an_earlier_attempt_fails_nothing_any_more() {
+    let (_, left) = Lake::new().job(|_| {
+        info_span!("run", etl.dataflow = "orders").in_scope(|| {
+            info_span!("source").in_scope(|| {
+                Task::current().expect("a task").fail(&std::io::Error::other("timeout"));
+                Run::current().next_attempt();
+            });
+            info_span!("source", etl.rows_read = 2).in_scope(|| {});
+        });
+    });
+    let run = left.run();
+    assert_eq!((run.status.as_deref(), run.source_status.as_deref()), (Some("succeeded"), Some("succeeded")));
+    assert_eq!(run.source_rows_read, Some(2));
+}
+
+#[test]
+fn what_a_span_said_before_it_was_a_run_is_its_own() {
+    let (_, left) = Lake::new().job(|_| {
+        info_span!("run", etl.dataflow = "outer", etl.stage = "gold").in_scope(|| {
+            let inner = info_span!("run", etl.dataflow = field::Empty, etl.stage = "bronze", etl.owner = "me");
+            inner.record("etl.stage", "silver");
+            inner.record("etl.dataflow", "inner");
+            info_span!("none", etl.dataflow = field::Empty, etl.rows_read = 5, etl.seen = true).in_scope(|| {});
+        });
+    });
+    let (inner, outer) = (left.named("inner"), left.named("outer"));
+    assert_eq!((inner.stage.as_deref(), inner.configure.as_deref()), (Some("silver"), Some(r#"{"owner":"me"}"#)));
+    assert_eq!((outer.stage.as_deref(), outer.configure.as_deref()), (Some("gold"), Some(r#"{"seen":true}"#)));
+    assert_eq!((outer.source_rows_read, inner.source_rows_read), (Some(5), None), "of what becomes no run");
+}
+
+#[test]
+fn what_is_no_number_of_anything_is_counted_nowhere_and_kept() {
+    let (_, left) = Lake::new().job(|_| {
+        info_span!("run", etl.dataflow = "orders", etl.rows_read = -5).in_scope(|| {
+            info!(etl.rows_written = "many", "odd");
+            Run::current().set("destination_merge_keys", Vec::<String>::new());
+        });
+    });
+    let run = left.run();
+    assert_eq!((run.source_rows_read, run.destination_rows_written), (None, None));
+    assert_eq!(run.configure.as_deref(), Some(r#"{"rows_read":-5,"rows_written":"many"}"#));
+    assert_eq!(run.destination_merge_keys, None, "an empty list is none");
+}
+
+#[test]
 fn a_last_attempt_that_fails_fails_the_run() {
     let (_, left) = Lake::new().job(|_| {
         info_span!("run", etl.dataflow = "orders").in_scope(|| {

@@ -1,4 +1,4 @@
-//! The journal: runs that have begun or ended and of which the session's files do not know yet, in memory that is a file.
+//! The journal: runs that have begun or ended without the session's files knowing it yet, in memory that is a file.
 //!
 //! A run's line is copied here by the thread that began or ended it, which takes no call of the operating system, and is the
 //! operating system's from then on. The session's thread moves it to the log or, as long as it is open, to the marker. There are two halves, so that one is
@@ -13,13 +13,14 @@
 //! Integers are little-endian; `sum` is the low half of the line's xxh3-64. A process can be killed between any two
 //! bytes: an entry whose sum does not match is one that was being copied.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
 use spanlake_core::disk::{Disk, Mapping, Sentinel};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::line::{Line, parse_line};
+use super::line::{Line, parse_line, put_short_line};
 use super::run::RunRow;
 use super::word::RunStatus;
 
@@ -65,9 +66,9 @@ impl Journal {
         true
     }
 
-    /// Whether so much is in the half being filled that its lines should be written soon.
+    /// Whether so much is in the half being filled that its lines should be written soon, and the other one is free.
     pub fn is_filling(&self) -> bool {
-        self.used[self.active] > HALF_BYTES / 4
+        self.used[self.active] > HALF_BYTES / 4 && self.used[1 - self.active] == 0
     }
 
     /// Lets the other half be filled from now on, if nothing is in it any more.
@@ -106,6 +107,28 @@ impl Kept {
         let (begun, ended) = runs.partition(|run| run.known_status() == Some(RunStatus::Running));
         Self { begun, ended }
     }
+
+    /// What a log with the runs `logged` lacks: the runs that have ended, and those that are open, here or in `noted`.
+    ///
+    /// A run that ended is told by its whole row. Of one that was open only what does not change is known: its task and
+    /// when it began. Its id is the program's to say, also late or for several runs.
+    pub(super) fn beyond(&self, logged: &[RunRow], noted: &[RunRow]) -> (Vec<RunRow>, Vec<RunRow>) {
+        let mut written: HashSet<Vec<u8>> = logged.iter().map(short_line).collect();
+        let ended: Vec<_> = self.ended.iter().filter(|run| written.insert(short_line(run))).cloned().collect();
+        let mut known: HashSet<_> = logged.iter().chain(&ended).map(beginning).collect();
+        let open = noted.iter().chain(&self.begun).filter(|run| known.insert(beginning(run))).cloned().collect();
+        (ended, open)
+    }
+}
+
+fn short_line(run: &RunRow) -> Vec<u8> {
+    let mut line = Vec::new();
+    put_short_line(&mut line, run);
+    line
+}
+
+fn beginning(run: &RunRow) -> (Option<String>, Option<i64>) {
+    (run.task_key.clone(), run.start_time)
 }
 
 fn lines(journal: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -1,7 +1,5 @@
 //! Looking at sessions that are not closed, without changing them.
 
-use std::collections::HashSet;
-
 use spanlake_core::{Category, Error, Stage};
 
 use super::job::JobRow;
@@ -67,15 +65,12 @@ impl OpenSession {
     /// The runs that are not in the session's log, whose runs are `logged`: those that have ended and are on their way
     /// there, and those that are open. Where the process is gone, the latter are as recovery would close them.
     pub fn rest(&self, logged: &[RunRow]) -> Vec<RunRow> {
-        let mut known: HashSet<String> = logged.iter().filter_map(|run| run.dataflow_run_id.clone()).collect();
-        let mut is_new = |run: &&RunRow| run.dataflow_run_id.as_ref().is_none_or(|id| known.insert(id.clone()));
-        let mut rest: Vec<RunRow> = self.kept.ended.iter().filter(&mut is_new).cloned().collect();
+        let (mut rest, open) = self.kept.beyond(logged, &self.marker.open);
         // Once the job has ended nothing is open any more.
         if self.marker.summary.is_none() {
             let heard_us = last_heard_us(&self.marker, logged.iter().chain(&rest));
-            let open = self.marker.open.iter().chain(&self.kept.begun).filter(&mut is_new).cloned();
             let stands = |run| if self.is_alive { run } else { interrupted(run, heard_us) };
-            rest.extend(open.map(stands));
+            rest.extend(open.into_iter().map(stands));
         }
         rest
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value as Json, json};
 use spanlake_core::Source;
 
@@ -26,7 +28,7 @@ impl Process {
             pid,
             boot: boot(),
             namespace: namespace(),
-            started: started(pid).unwrap_or(0),
+            started: if let Some(Started::At(ticks)) = started(pid) { ticks } else { 0 },
         }
     }
 
@@ -34,7 +36,11 @@ impl Process {
     /// container.
     pub(super) fn is_gone(&self) -> Option<bool> {
         let is_near = !self.boot.is_empty() && self.boot == boot() && self.namespace == namespace();
-        is_near.then(|| started(self.pid) != Some(self.started))
+        match started(self.pid).filter(|_| is_near) {
+            Some(Started::At(ticks)) => Some(ticks != self.started),
+            Some(Started::Gone) => Some(true),
+            Some(Started::Hidden) | None => None,
+        }
     }
 
     pub(super) fn to_json(&self) -> Json {
@@ -64,12 +70,26 @@ fn namespace() -> String {
     fs::read_link("/proc/self/ns/pid").map(|link| link.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// When the process of this number started; `None` when there is none, or only what its parent has not buried.
-fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// What is seen of a process.
+enum Started {
+    /// In ticks since the machine did.
+    At(u64),
+    /// There is none of this number, or only what its parent has not buried.
+    Gone,
+    /// There is one, of another user, and the kernel does not show it.
+    Hidden,
+}
+
+fn started(pid: u32) -> Option<Started> {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        let asked = Pid::from_raw(i32::try_from(pid).ok()?).map(test_kill_process);
+        return Some(if asked == Some(Err(Errno::SRCH)) { Started::Gone } else { Started::Hidden });
+    };
     // The second word is the program's name in brackets, which may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut words = rest.split_ascii_whitespace();
-    let is_dead = matches!(words.next()?, "Z" | "X");
-    words.nth(18)?.parse().ok().filter(|_| !is_dead)
+    if matches!(words.next()?, "Z" | "X") {
+        return Some(Started::Gone);
+    }
+    words.nth(18)?.parse().ok().map(Started::At)
 }

@@ -3,12 +3,11 @@
 //! What it writes follows from what was left, so that it may be killed anywhere and run again, also by several at once:
 //! they write the same.
 //!
-//! 1. The runs are those of the log, those of the journal that are not in it, and as interrupted those that were open.
+//! 1. The runs are those of the log, those of the table and of the journal that are not in it, and as interrupted those
+//!    that were open.
 //! 2. The log gets the runs that it lacks, and the job's line.
 //! 3. The Parquet files are put.
 //! 4. The journal and the marker go.
-
-use std::collections::HashSet;
 
 use spanlake_core::{Category, Error, Stage};
 
@@ -20,7 +19,7 @@ use super::name::{SessionFile, Stem};
 use super::open::OpenSession;
 use super::run::RunRow;
 use super::session::{now_us, put_part, put_summary};
-use super::table::TableWriter;
+use super::table::{TableWriter, read_table};
 use super::tally::Tally;
 use super::word::{INTERRUPTED, RunStatus};
 use crate::store::Store;
@@ -47,6 +46,8 @@ pub struct ClosedSession {
     pub runs: Vec<RunRow>,
     /// Runs that were open.
     pub interrupted: u64,
+    /// Runs that its job counted when it ended, and that could not be written before its process went away.
+    pub lost: u64,
     /// Lines of its log that are none.
     pub damaged: u64,
     /// Where the events of its lineage went.
@@ -162,18 +163,18 @@ impl Remains {
             job: None,
         };
         remains.read_log(store)?;
-        let mut known: HashSet<String> = remains.runs.iter().filter_map(|run| run.dataflow_run_id.clone()).collect();
-        let mut is_new = |run: &RunRow| run.dataflow_run_id.as_ref().is_none_or(|id| known.insert(id.clone()));
-        let journal = store.read(&stem.journal())?.unwrap_or_default();
-        let Kept { begun, ended } = Kept::read(&journal);
-        remains.miss(ended.into_iter().filter(&mut is_new));
+        // A job that could not write its log may have put its table.
+        let table = stem.path(&remains.marker.partition, SessionFile::Runs);
+        let table = store.read(&table)?.and_then(|table| read_table(table).ok()).unwrap_or_default();
+        let mut kept = Kept::read(&store.read(&stem.journal())?.unwrap_or_default());
+        kept.ended.splice(0..0, table);
+        let (ended, open) = kept.beyond(&remains.runs, &open);
+        remains.miss(ended.into_iter());
         // Once the job has ended nothing is open any more.
         if remains.marker.summary.is_none() {
             let heard_us = last_heard_us(&remains.marker, &remains.runs);
-            let open = open.into_iter().chain(begun).filter(&mut is_new);
-            let open: Vec<_> = open.map(|run| interrupted(run, heard_us)).collect();
             remains.interrupted = open.len() as u64;
-            remains.miss(open.into_iter());
+            remains.miss(open.into_iter().map(|run| interrupted(run, heard_us)));
         }
         Ok(remains)
     }
@@ -216,11 +217,13 @@ impl Remains {
     }
 
     fn closed(&mut self, job: JobRow) -> ClosedSession {
+        let lost = missing(&self.marker, &self.runs);
         ClosedSession {
             stem: self.stem.clone(),
             job,
             runs: std::mem::take(&mut self.runs),
             interrupted: self.interrupted,
+            lost,
             damaged: self.damaged,
             lineage: self.marker.lineage.take(),
             error: None,
@@ -233,7 +236,7 @@ impl Remains {
 impl ClosedSession {
     fn failed(stem: Stem, error: Error) -> Self {
         let (job, runs) = (JobRow::default(), Vec::new());
-        Self { stem, job, runs, interrupted: 0, damaged: 0, lineage: None, error: Some(error) }
+        Self { stem, job, runs, interrupted: 0, lost: 0, damaged: 0, lineage: None, error: Some(error) }
     }
 }
 
@@ -245,9 +248,9 @@ pub(super) fn last_heard_us<'a>(marker: &Marker, runs: impl IntoIterator<Item = 
     ends.fold(marker.heard_us, i64::max)
 }
 
-/// The job as it ended, if its process came to that; else what its runs come to, cut off.
+/// The job as it ended, if its process came to that and all of its runs are there; else what its runs come to, cut off.
 pub(super) fn cut_off(marker: &Marker, runs: &[RunRow]) -> JobRow {
-    if let Some(ended) = &marker.summary {
+    if let Some(ended) = marker.summary.as_ref().filter(|_| missing(marker, runs) == 0) {
         return ended.clone();
     }
     let mut tally = Tally::default();
@@ -260,6 +263,12 @@ pub(super) fn cut_off(marker: &Marker, runs: &[RunRow]) -> JobRow {
     job.status = Some(RunStatus::Failed.as_str().to_owned());
     job.error_message = Some(INTERRUPTED.to_owned());
     job
+}
+
+/// Runs that the job counted when it ended, and that are nowhere.
+fn missing(marker: &Marker, runs: &[RunRow]) -> u64 {
+    let counted = marker.summary.as_ref().and_then(|job| job.total_dataflows).unwrap_or(0);
+    u64::try_from(counted).unwrap_or(0).saturating_sub(runs.len() as u64)
 }
 
 /// A run that was open when its process went away.

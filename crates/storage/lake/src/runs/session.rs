@@ -21,6 +21,9 @@ use crate::store::Store;
 /// Their runs still come into the table.
 pub const MAX_WAITING_BYTES: usize = 64 << 20;
 
+/// Lines that are gathered before they are written to a log that grows.
+const GATHERED_BYTES: usize = 1 << 20;
+
 /// How many sessions of one second and one job are told apart.
 const MOST_NAMES: i64 = 1000;
 
@@ -48,6 +51,8 @@ pub struct Session {
     marker: Marker,
     /// Lines that are not in the log yet.
     waiting: Vec<u8>,
+    /// Whether the log could not be written to the last time.
+    is_stuck: bool,
     /// Runs that the log does not have and never will.
     unlogged: u64,
     /// The last part of the log, where it has parts.
@@ -99,10 +104,11 @@ impl Session {
             lineage,
             ..Marker::default()
         };
-        let stem = free_stem(&mut store, &marker, start_us)?;
         let table = Some(TableWriter::new::<RunRow>()?);
+        let stem = free_stem(&mut store, &marker, start_us)?;
         let (waiting, tally) = (Vec::new(), Tally::default());
-        Ok(Self { store, stem, marker, waiting, unlogged: 0, part: 0, table, tally, ending: None })
+        let (is_stuck, unlogged, part, ending) = (false, 0, 0, None);
+        Ok(Self { store, stem, marker, waiting, is_stuck, unlogged, part, table, tally, ending })
     }
 
     /// What it is called.
@@ -146,6 +152,10 @@ impl Session {
     /// Adds a run that has ended.
     pub fn add(&mut self, run: &RunRow) -> Result<(), Error> {
         self.tally.add(run);
+        if self.waiting.len() >= GATHERED_BYTES && self.store.appends() && !self.is_stuck {
+            // What fails is tried again, and told, when the lines are written that come behind.
+            let _ = self.write();
+        }
         if self.waiting.len() < MAX_WAITING_BYTES {
             put_line(&mut self.waiting, run);
         } else {
@@ -154,11 +164,17 @@ impl Session {
         self.table.as_mut().map_or(Ok(()), |table| table.add(run))
     }
 
+    /// Forgets that it was begun: nothing of it is left, not even its name.
+    pub fn abandon(mut self) {
+        self.clean_up();
+    }
+
     /// Writes the lines of the runs that were added to the log. What fails is tried again with the next ones.
     pub fn write(&mut self) -> Result<(), Error> {
         if self.waiting.is_empty() {
             return Ok(());
         }
+        self.is_stuck = true;
         if self.store.appends() {
             self.store.append(&self.stem.path(&self.marker.partition, SessionFile::Log(0)), &self.waiting)?;
         } else {
@@ -166,6 +182,7 @@ impl Session {
             self.part = put_part(&mut self.store, stem, partition, self.part, &self.waiting)?;
         }
         self.waiting.clear();
+        self.is_stuck = false;
         Ok(())
     }
 
@@ -191,10 +208,11 @@ impl Session {
             written.runs = Some(error);
             return written;
         }
-        // From here on whoever finds the session dead only has to write what is missing.
-        let marked = self.mark_end();
-        written.log = self.end_log().err();
-        written.runs = self.put_runs().err();
+        let (logged, runs) = (self.write(), self.put_runs());
+        // Once the runs are safe, whoever finds the session dead only has to write what is missing.
+        let marked = if logged.is_ok() || runs.is_ok() { self.mark_end() } else { Ok(()) };
+        written.log = logged.and_then(|()| self.end_log()).err();
+        written.runs = runs.err();
         written.job = self.put_job().err();
         if written.is_whole() && marked.is_ok() {
             self.clean_up();

@@ -70,6 +70,12 @@ pub trait DiskFile: Write + fmt::Debug + Send {
 
     /// Cuts it back.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
+
+    /// Holds the file for this handle alone, until it is closed; `false` while another one holds it, of whatever process.
+    /// Where the file system has no locks nobody holds anything.
+    fn hold(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// Who may read what is made.

@@ -5,6 +5,9 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
 use crate::disk::{Access, Disk, DiskFile, Entry, Mapping, Tail};
 
 #[derive(Debug)]
@@ -118,5 +121,13 @@ impl DiskFile for File {
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         File::set_len(self, len)
+    }
+
+    fn hold(&mut self) -> io::Result<bool> {
+        match rustix::fs::flock(&*self, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) | Err(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Where the events of the lineage go.
 
 use spanlake_core::Error;
+use spanlake_lake::runs::lineage::Destination;
 use spanlake_lake::runs::{ClosedSession, JobRow, RunRow, Stem};
 
 /// Where OpenLineage events go.
@@ -8,8 +9,8 @@ use spanlake_lake::runs::{ClosedSession, JobRow, RunRow, Stem};
 pub struct Lineage(());
 
 impl Lineage {
-    pub(crate) fn destination(&self) -> String {
-        String::new()
+    pub(crate) fn destination(&self) -> Destination {
+        Destination::default()
     }
 
     pub(crate) fn open(self, _stem: &Stem, _job: &JobRow) -> Result<Outbox, Error> {

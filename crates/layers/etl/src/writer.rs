@@ -214,7 +214,7 @@ fn tell(outbox: Option<&mut Outbox>, closed: &ClosedSession) -> Result<(), Error
         (Some(outbox), Some(_)) => outbox.close(closed),
         (None, Some(lineage)) => {
             let message = "a session owes events of its lineage, and this program sends none";
-            Err(Error::new(Stage::Dispatch, "EtlLayer", Category::Routing, message).with("lineage", lineage))
+            Err(Error::new(Stage::Dispatch, "EtlLayer", Category::Routing, message).with("lineage", &lineage.place))
         }
     }
 }

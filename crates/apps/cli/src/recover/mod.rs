@@ -2,7 +2,6 @@
 
 mod spools;
 mod sessions;
-mod lineage;
 
 use spanlake_core::spool::FOLDER;
 

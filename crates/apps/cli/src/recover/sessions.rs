@@ -3,10 +3,9 @@
 use std::io;
 
 use spanlake_core::Error;
-use spanlake_lake::runs::{ClosedSession, OpenSession, SessionRecovery};
+use spanlake_lake::runs::{ClosedSession, OpenSession, SessionRecovery, lineage};
 use spanlake_lake::store::Store;
 
-use super::lineage;
 use crate::json::Object;
 use crate::line::{BAD, GOOD, LOST, Line, PLAIN};
 use crate::words;
@@ -58,7 +57,7 @@ impl Sessions {
 
 /// The sessions that were found dead, and how many live.
 fn close(store: &mut Store) -> Result<(Vec<ClosedSession>, u64), Error> {
-    let closed = SessionRecovery::new(store).run(lineage::complete)?;
+    let closed = SessionRecovery::new(store).run(|closed| lineage::complete(closed).map(drop))?;
     let mut running = 0;
     for stem in OpenSession::list(store)? {
         // One that cannot be read is among those that were not closed.
@@ -107,7 +106,7 @@ pub(super) fn put_json(object: &mut Object<'_>, one: &ClosedSession) -> io::Resu
     object.number("runs", Some(one.runs.len() as i64))?;
     object.number("interrupted", Some(one.interrupted as i64))?;
     object.number("damaged_lines", Some(one.damaged as i64))?;
-    object.text("lineage", one.lineage.as_deref())?;
+    object.text("lineage", one.lineage.as_ref().map(|to| to.place.as_str()))?;
     object.text("code", one.error.as_ref().map(|error| error.code().to_string()).as_deref())?;
     object.text("error", one.error.as_ref().map(Error::chain).as_deref())
 }

@@ -106,6 +106,20 @@ closed 0 sessions: 0 runs · 1 session not closed
 }
 
 #[test]
+fn a_file_of_lineage_gets_the_events_that_it_lacks() {
+    let lake = Lake::empty();
+    let (job, open) = job();
+    let file = lake.path().join("lineage.jsonl");
+    std::fs::write(&file, "").expect("write");
+    job.kill(&lake, open, Some(&file.to_string_lossy()));
+    assert!(lake.prints("recover lake").starts_with("✓ 20261120_131410_1_0_nightly  2 runs, 1 interrupted\n"));
+    let events = std::fs::read_to_string(&file).expect("read");
+    let count =
+        |kind: &str| events.lines().filter(|event| event.contains(&format!("\"eventType\":\"{kind}\""))).count();
+    assert_eq!([count("START"), count("COMPLETE"), count("ABORT")], [2, 1, 1], "{events}");
+}
+
+#[test]
 fn a_place_that_is_none_is_told() {
     let lake = Lake::empty();
     let table = [

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use spanlake_lake::Partition;
+use spanlake_lake::runs::lineage::Destination;
 use spanlake_lake::runs::{JobRow, RunRow, RunStatus, Session, SessionFile, SessionOptions, Stem, Tally, put_line};
 use spanlake_lake::store::Store;
 
@@ -104,7 +105,7 @@ impl Job {
             job: self.row.clone(),
             partition: Partition::default(),
             interval: Duration::from_secs(60),
-            lineage: lineage.map(str::to_owned),
+            lineage: lineage.map(|place| Destination::new(place, "spanlake")),
         };
         let mut session = Session::begin(store, options).expect("begin");
         self.runs.iter().for_each(|run| session.add(run).expect("add"));

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::job::JobRow;
 use super::line::{row_from_json, row_to_json};
+use super::lineage::Destination;
 use super::process::Process;
 use super::run::RunRow;
 
@@ -32,8 +33,10 @@ pub(super) struct Marker {
     pub(super) interval: Duration,
     /// Runs that had begun, and not ended.
     pub(super) open: Vec<RunRow>,
-    /// Where the events of its lineage go; `None` when nobody wants any.
-    pub(super) lineage: Option<String>,
+    /// Where the events of its lineage go; `None` when nobody wants any, or all are there.
+    pub(super) lineage: Option<Destination>,
+    /// The last run of the log whose events are there, with those of all before it.
+    pub(super) told: Option<String>,
 }
 
 impl Marker {
@@ -55,7 +58,8 @@ impl Marker {
             "heard_us": self.heard_us,
             "interval_ms": u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX),
             "open": self.open.iter().map(row_to_json).collect::<Vec<_>>(),
-            "lineage": self.lineage,
+            "lineage": self.lineage.as_ref().map(|to| json!({ "place": to.place, "namespace": to.namespace })),
+            "told": self.told,
         });
         json.to_string().into_bytes()
     }
@@ -75,7 +79,13 @@ impl Marker {
             heard_us: json["heard_us"].as_i64().unwrap_or(0),
             interval: Duration::from_millis(json["interval_ms"].as_u64().unwrap_or(0)),
             open: json["open"].as_array().into_iter().flatten().map(row_from_json).collect(),
-            lineage: json["lineage"].as_str().map(str::to_owned),
+            lineage: json["lineage"].is_object().then(|| destination(&json["lineage"])),
+            told: json["told"].as_str().map(str::to_owned),
         })
     }
+}
+
+fn destination(json: &Json) -> Destination {
+    let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+    Destination { place: text("place"), namespace: text("namespace") }
 }

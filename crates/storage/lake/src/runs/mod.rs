@@ -5,6 +5,8 @@
 //! those whose process went away, [`OpenSession`] looks at those that are not closed, and [`RunRow`] and [`JobRow`] say
 //! what the columns are.
 //!
+//! [`lineage`] makes events of the runs, for tools that follow what data comes from.
+//!
 //! # What can be lost
 //!
 //! - *The process is killed*: nothing of a run that had ended, in a folder: its line is in the log or in the journal. In
@@ -28,6 +30,7 @@ mod journal;
 mod session;
 mod open;
 mod recovery;
+pub mod lineage;
 
 pub use job::JobRow;
 pub use journal::Journal;

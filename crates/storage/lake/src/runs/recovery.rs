@@ -14,6 +14,7 @@ use spanlake_core::{Category, Error, Stage};
 use super::job::JobRow;
 use super::journal::Kept;
 use super::line::{Line, parse_line, put_line};
+use super::lineage::Destination;
 use super::marker::Marker;
 use super::name::{SessionFile, Stem};
 use super::open::OpenSession;
@@ -50,8 +51,10 @@ pub struct ClosedSession {
     pub lost: u64,
     /// Lines of its log that are none.
     pub damaged: u64,
-    /// Where the events of its lineage went.
-    pub lineage: Option<String>,
+    /// Where the events of its lineage go; `None` when it owes none.
+    pub lineage: Option<Destination>,
+    /// How many of its runs, from the first, have all their events there. Those behind it may have some.
+    pub told: usize,
     /// Why it is still to be closed.
     pub error: Option<Error>,
 }
@@ -218,7 +221,10 @@ impl Remains {
 
     fn closed(&mut self, job: JobRow) -> ClosedSession {
         let lost = missing(&self.marker, &self.runs);
+        let told = self.marker.told.take();
+        let is_told = |run: &RunRow| told.is_some() && run.dataflow_run_id == told;
         ClosedSession {
+            told: self.runs.iter().rposition(is_told).map_or(0, |last| last + 1),
             stem: self.stem.clone(),
             job,
             runs: std::mem::take(&mut self.runs),
@@ -236,7 +242,7 @@ impl Remains {
 impl ClosedSession {
     fn failed(stem: Stem, error: Error) -> Self {
         let (job, runs) = (JobRow::default(), Vec::new());
-        Self { stem, job, runs, interrupted: 0, lost: 0, damaged: 0, lineage: None, error: Some(error) }
+        Self { stem, job, runs, interrupted: 0, lost: 0, damaged: 0, lineage: None, told: 0, error: Some(error) }
     }
 }
 

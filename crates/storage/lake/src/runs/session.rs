@@ -8,6 +8,7 @@ use spanlake_core::{Category, Error, Stage};
 use super::job::JobRow;
 use super::journal::Journal;
 use super::line::put_line;
+use super::lineage::Destination;
 use super::marker::Marker;
 use super::name::{DEFAULT_JOB_ID, SessionFile, Stem};
 use super::process::Process;
@@ -37,7 +38,7 @@ pub struct SessionOptions {
     /// How often it lets itself be heard.
     pub interval: Duration,
     /// Where the events of its lineage go; `None` when nobody wants any.
-    pub lineage: Option<String>,
+    pub lineage: Option<Destination>,
 }
 
 /// The files of a job that goes on.
@@ -198,8 +199,21 @@ impl Session {
         self.put_marker()
     }
 
+    /// Says that the events of this run, and of all that were added before it, are where they go. It is noted with the
+    /// runs that are open.
+    pub fn told(&mut self, run_id: String) {
+        self.marker.told = Some(run_id);
+    }
+
+    /// Says that no event of its lineage is owed any more: [`finish`](Self::finish) forgets the session then.
+    pub fn told_all(&mut self) {
+        self.marker.lineage = None;
+    }
+
     /// Ends it: writes what is left of its log, its runs and its job. Each is tried whatever becomes of the others. What
     /// failed is tried again when it is called again; what was written is not written twice.
+    ///
+    /// A session with lineage is kept in mind, for a recovery, until it [has told all](Self::told_all).
     ///
     /// `job` is the job as it ended; what the runs came to is put into it.
     pub fn finish(&mut self, job: &JobRow) -> Written {
@@ -214,10 +228,15 @@ impl Session {
         written.log = logged.and_then(|()| self.end_log()).err();
         written.runs = runs.err();
         written.job = self.put_job().err();
-        if written.is_whole() && marked.is_ok() {
+        if written.is_whole() && marked.is_ok() && self.marker.lineage.is_none() {
             self.clean_up();
         }
         written
+    }
+
+    /// Leaves what events its lineage still owes to a recovery: notes which are not.
+    pub fn owe(&mut self) -> Result<(), Error> {
+        self.put_marker()
     }
 
     /// The job as it ended, once it has.

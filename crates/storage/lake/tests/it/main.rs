@@ -17,6 +17,8 @@ mod numbers;
 mod store;
 #[cfg(feature = "runs")]
 mod runs;
+#[cfg(feature = "runs")]
+mod lineage;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "parquet")]

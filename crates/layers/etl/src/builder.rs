@@ -15,7 +15,7 @@ use spanlake_lake::store::{Store, StoreOptions};
 
 use crate::guard::Job;
 use crate::layer::EtlLayer;
-use crate::lineage::Lineage;
+use crate::lineage::{Lineage, Outbox};
 use crate::shared::Shared;
 use crate::writer::Writer;
 
@@ -197,7 +197,7 @@ impl EtlLayerBuilder {
         self
     }
 
-    /// Where OpenLineage events of the runs go.
+    /// Where OpenLineage events of the runs go. Of a lake in a bucket the log is then also written whenever a run begins.
     pub fn lineage(mut self, lineage: Lineage) -> Self {
         self.lineage = Some(lineage);
         self
@@ -213,12 +213,7 @@ impl EtlLayerBuilder {
         check(&job, flush_every)?;
         let store = open(&lake, &store)?;
         let shared = Arc::new(Shared::new(job, Clock::new(), lineage.is_some()));
-        let options = SessionOptions {
-            job: shared.job.clone(),
-            partition,
-            interval: flush_every,
-            lineage: lineage.as_ref().map(Lineage::destination),
-        };
+        let options = SessionOptions { job: shared.job.clone(), partition, interval: flush_every, lineage: None };
         start(Start { shared: Arc::clone(&shared), store, options, lineage })?;
         Ok((EtlLayer::new(Arc::clone(&shared)), Job::new(shared, finish_timeout)))
     }
@@ -254,14 +249,16 @@ fn run(start: Start, began: &SyncSender<Result<(), Error>>) {
     }
 }
 
-type Begun = (Session, Option<crate::lineage::Outbox>);
+type Begun = (Session, Option<Outbox>);
 
-fn begin(shared: &Shared, store: Store, options: SessionOptions, lineage: Option<Lineage>) -> Result<Begun, Error> {
+fn begin(shared: &Shared, store: Store, mut options: SessionOptions, lineage: Option<Lineage>) -> Result<Begun, Error> {
     let _inside = spanlake_core::guest::enter(spanlake_core::guest::Place::Pump);
     let job = options.job.clone();
+    let lineage = lineage.map(|lineage| lineage.open(&job)).transpose()?;
+    options.lineage = lineage.as_ref().map(|lineage| lineage.destination.clone());
     let session = Session::begin(store, options)?;
     shared.set_session(session.stem(), session.journal()?);
-    let outbox = lineage.map(|lineage| lineage.open(session.stem(), &job)).transpose()?;
+    let outbox = lineage.map(|lineage| Outbox::new(lineage, session.stem(), &job));
     Ok((session, outbox))
 }
 

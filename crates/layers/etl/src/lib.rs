@@ -17,7 +17,8 @@
 //!
 //! `layer` finds runs among the spans; `slot` is what a span's extensions hold, `run` the live run, `told` and `name` what
 //! is told and where it goes. When the span closes, `ending` settles its status, and its row goes to the queue in `shared`.
-//! `writer` is the thread that takes it to the files of the session.
+//! `writer` is the thread that takes it to the files of the session, and `lineage` makes events of it, if [`Lineage`] says
+//! where they go.
 //!
 //! # What can be lost
 //!
@@ -26,11 +27,14 @@
 //!   were open, and the job, are `failed`, with the error `interrupted`.
 //! - *Runs end faster than they are written*: what is more than [`QUEUE_BYTES`] has no row, and is counted.
 //! - *A run ends after the job was finished, or in a forked child*: it has no row, and is counted.
+//! - *Lineage cannot be sent*: events wait, up to [`LINEAGE_BYTES`]; what does not fit, or is refused for good, is lost and
+//!   counted. What waits when the job is finished, or killed, is owed, and sent by the next start with the same lineage.
 //!
 //! # Features
 //!
 //! - `s3`, `gcs`, `azure`: lakes in buckets.
 //! - `object-store`: what these have in common, and `memory://` lakes for tests.
+//! - `lineage-http`: lineage to an endpoint. It brings in HTTP and TLS, with rustls and ring.
 //!
 //! # Example
 //!
@@ -83,7 +87,7 @@ pub use builder::{
 pub use guard::Job;
 pub use handle::JobHandle;
 pub use layer::EtlLayer;
-pub use lineage::Lineage;
+pub use lineage::{DEFAULT_NAMESPACE, LINEAGE_BYTES, Lineage};
 pub use metrics::JobMetrics;
 pub use report::JobReport;
 pub use run::{MAX_CONFIGURE_KEYS, OMITTED_KEYS, Run};

@@ -56,7 +56,7 @@ pub struct JobMetrics {
     pub lost: Vec<(&'static str, u64)>,
     /// Runs that would have been lost with the process until they were written: the journal had no room.
     pub unkept: u64,
-    /// Events of the lineage that were given up.
+    /// Events of the lineage that did not fit, or were refused for good.
     pub lineage_lost: u64,
 }
 

@@ -20,8 +20,10 @@ pub struct JobReport {
     pub lost: u64,
     /// Runs that are missing in the log, because it could not be written to for too long.
     pub unlogged: u64,
-    /// Events of the lineage that were given up.
+    /// Events of the lineage that did not fit, or were refused for good.
     pub lineage_lost: u64,
+    /// Events of the lineage that were not where they go in time. The next start with this lineage sends them.
+    pub lineage_owed: u64,
     /// Sessions of processes that had gone away, closed when this one began.
     pub recovered: u64,
     /// What failed last: of the log, the runs, the job, the lineage, and of sessions that were to be recovered.
@@ -33,7 +35,8 @@ pub struct JobReport {
 impl JobReport {
     /// Whether everything was written, and nothing lost.
     pub fn is_complete(&self) -> bool {
-        self.is_written && self.refused == 0 && self.lost == 0 && self.unlogged == 0 && self.lineage_lost == 0
+        let missing = [self.refused, self.lost, self.unlogged, self.lineage_lost, self.lineage_owed];
+        self.is_written && missing == [0; 5]
     }
 }
 
@@ -50,6 +53,7 @@ impl fmt::Display for JobReport {
             ("lost", self.lost),
             ("missing in the log", self.unlogged),
             ("events of the lineage lost", self.lineage_lost),
+            ("events of the lineage owed", self.lineage_owed),
         ];
         losses
             .into_iter()

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use spanlake_core::Error;
 use spanlake_core::guest::{self, Place};
-use spanlake_core::{Category, Error, Stage};
-use spanlake_lake::runs::{ClosedSession, JobRow, RunRow, Session, SessionRecovery, Written};
+use spanlake_lake::runs::{ClosedSession, JobRow, RunRow, Session, SessionRecovery, Written, lineage};
 
 use crate::lineage::Outbox;
 use crate::metrics::Refusal;
@@ -17,6 +17,9 @@ use crate::shared::{Shared, Work};
 
 /// How long runs may gather before they are taken.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// The part of the end's time that is kept for the answer to whoever waits for it.
+const ANSWER_PART: u32 = 10;
 
 /// How long it waits before it tries again at the end, the first time and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -60,6 +63,7 @@ impl Writer {
             if let Some(end_by) = end_by {
                 return self.end(end_by);
             }
+            self.close_what_was_sent();
             if flush.is_some() || Instant::now() >= self.beat {
                 self.beat();
             }
@@ -73,12 +77,20 @@ impl Writer {
     fn recover(&mut self) {
         let outbox = &mut self.outbox;
         let told = SessionRecovery::new(self.session.store()).run(|closed| tell(outbox.as_mut(), closed));
+        self.failed.recovery.clear();
         match told {
             Ok(closed) => {
-                self.recovered = closed.iter().filter(|session| session.error.is_none()).count() as u64;
+                self.recovered += closed.iter().filter(|session| session.error.is_none()).count() as u64;
                 self.failed.recovery.extend(closed.into_iter().filter_map(|session| session.error).map(Arc::new));
             }
             Err(error) => self.failed.recovery.push(Arc::new(error)),
+        }
+    }
+
+    /// Closes sessions whose events had to be sent first.
+    fn close_what_was_sent(&mut self) {
+        if self.outbox.as_ref().is_some_and(Outbox::has_closed) {
+            self.recover();
         }
     }
 
@@ -89,45 +101,79 @@ impl Writer {
         for row in &ended {
             self.failed.runs = self.session.add(row).err().map(Arc::new).or(self.failed.runs.take());
         }
-        // Where nothing can grow, each write is a file of its own, and waits for the next beat.
-        let is_now = self.session.store().appends();
-        if is_now || !begun_rows.is_empty() {
-            self.note(|session| {
-                if is_now {
-                    session.write()?;
-                }
+        self.count_told();
+        // Where nothing can grow, each write is a file of its own, and waits for the next beat: or for a START, because a
+        // run that is noted as open no more has to be in the log.
+        let is_now = self.session.store().appends() || !begun_rows.is_empty();
+        let is_written = is_now
+            && self.note(|session| {
+                session.write()?;
                 open_rows.map_or(Ok(()), |open| session.note(open))
             });
-        }
-        self.send(&begun_rows, &ended);
+        self.send(&begun_rows, &ended, is_written);
     }
 
     /// Runs a step on the session, and remembers what failed.
-    fn note(&mut self, step: impl FnOnce(&mut Session) -> Result<(), Error>) {
-        match step(&mut self.session) {
-            Ok(()) => {
-                self.failed.log = None;
-                self.shared.written();
-            }
-            Err(error) => self.failed.log = Some(Arc::new(error)),
+    fn note(&mut self, step: impl FnOnce(&mut Session) -> Result<(), Error>) -> bool {
+        self.failed.log = step(&mut self.session).err().map(Arc::new);
+        let is_written = self.failed.log.is_none();
+        if is_written {
+            self.shared.written();
         }
+        is_written
     }
 
     fn beat(&mut self) {
         self.beat = Instant::now() + self.interval;
         let open = self.shared.open_rows();
-        self.note(|session| session.beat(open));
-        if let Some(outbox) = &mut self.outbox {
-            self.failed.lineage = outbox.flush().err().map(Arc::new);
+        self.count_told();
+        let is_written = self.note(|session| session.beat(open));
+        self.send(&[], &[], is_written);
+    }
+
+    // === the lineage ===
+
+    /// Hands events over. A START goes out when it is noted that its run is open, an end when the log has its run; a run
+    /// that could not be noted has both of them at its end.
+    fn send(&mut self, begun: &[RunRow], ended: &[RunRow], is_written: bool) {
+        let Some(outbox) = &mut self.outbox else {
+            return;
+        };
+        if is_written {
+            begun.iter().for_each(|row| outbox.begun(row));
+        }
+        ended.iter().for_each(|row| outbox.ended(row));
+        if is_written {
+            outbox.release();
+        } else {
+            outbox.flush();
+        }
+        self.failed.lineage = outbox.error();
+        self.shared.metrics.add_lineage_lost(outbox.take_lost());
+    }
+
+    /// Lets the session know which of its runs need not be told of again.
+    fn count_told(&mut self) {
+        if let Some(run) = self.outbox.as_mut().and_then(Outbox::told) {
+            self.session.told(run);
         }
     }
 
-    fn send(&mut self, begun: &[RunRow], ended: &[RunRow]) {
-        if let Some(outbox) = &mut self.outbox {
-            begun.iter().for_each(|row| outbox.begun(row));
-            ended.iter().for_each(|row| outbox.ended(row));
-            self.failed.lineage = outbox.flush().err().map(Arc::new);
+    /// Waits for the events of a job that has ended, once its log has all runs. Says whether they are where they go.
+    fn deliver(&mut self, is_logged: bool, until: Instant) -> bool {
+        let Some(outbox) = &mut self.outbox else {
+            return true;
+        };
+        if is_logged {
+            outbox.release();
         }
+        let is_there = outbox.drain(until);
+        self.failed.lineage = outbox.error();
+        if is_there {
+            self.session.told_all();
+            self.close_what_was_sent();
+        }
+        is_there
     }
 
     // === the end ===
@@ -139,26 +185,35 @@ impl Writer {
             self.failed.runs = self.session.add(row).err().map(Arc::new).or(self.failed.runs.take());
         }
         open.iter().for_each(|row| self.shared.metrics.add(row));
-        self.send(&[], &ended);
-        self.send(&[], &open);
         let job = self.job();
+        if let Some(outbox) = &mut self.outbox {
+            ended.iter().for_each(|row| outbox.ended(row));
+            outbox.job_ended(&job, &open);
+        }
+        let told_by = end_by - end_by.saturating_duration_since(Instant::now()) / ANSWER_PART;
         let mut pause = FIRST_PAUSE;
         loop {
-            let written = self.session.finish(&job);
-            let lineage = self.outbox.as_mut().map_or(Ok(()), Outbox::flush);
-            self.failed.lineage = lineage.err().map(Arc::new);
-            let is_done = written.is_whole() && self.failed.lineage.is_none();
+            let mut written = self.session.finish(&job);
+            // An endpoint gets all the time that is left, but not that of the files.
+            let until = if written.is_whole() { told_by } else { Instant::now() };
+            let is_told = self.deliver(written.log.is_none(), until);
+            if is_told && self.outbox.is_some() {
+                written = self.session.finish(&job);
+            }
+            let end_by = if written.is_whole() { told_by } else { end_by };
             let left = end_by.saturating_duration_since(Instant::now());
-            if is_done || left.is_zero() || !self.can_be_tried_again(&written) {
-                return self.report(written);
+            let is_done = written.is_whole() && is_told;
+            if is_done || left.is_zero() || !self.can_be_tried_again(&written, is_told) {
+                return self.report(written, is_told);
             }
             thread::sleep(pause.min(left));
             pause = (2 * pause).min(LONGEST_PAUSE);
         }
     }
 
-    fn can_be_tried_again(&self, written: &Written) -> bool {
-        written.errors().chain(self.failed.lineage.as_deref()).any(Error::is_recoverable)
+    fn can_be_tried_again(&self, written: &Written, is_told: bool) -> bool {
+        let lineage = self.failed.lineage.as_deref().filter(|_| !is_told);
+        written.errors().chain(lineage).any(Error::is_recoverable)
     }
 
     /// The job as it ends now.
@@ -170,9 +225,15 @@ impl Writer {
         job
     }
 
-    fn report(mut self, written: Written) {
-        let lost_events = self.outbox.as_mut().map_or(0, Outbox::give_up);
-        self.shared.metrics.add_lineage_lost(lost_events);
+    /// What is still owed is left to a recovery, which finds the session as it is.
+    fn report(mut self, written: Written, is_told: bool) {
+        if !is_told {
+            self.count_told();
+            // If it cannot be noted, more is sent again than need be.
+            let _ = self.session.owe();
+        }
+        let (lost, owed) = self.outbox.as_mut().map_or((0, 0), |outbox| (outbox.take_lost(), outbox.owed()));
+        self.shared.metrics.add_lineage_lost(lost);
         let Written { log, runs, job, .. } = written;
         let of_files = [log, runs, job].into_iter().flatten().map(Arc::new).collect::<Vec<_>>();
         let is_written = of_files.is_empty() && self.failed.runs.is_none();
@@ -185,6 +246,7 @@ impl Writer {
             lost: metrics.refused(Refusal::Full) + metrics.refused(Refusal::Forked),
             unlogged: self.session.unlogged(),
             lineage_lost: metrics.lineage_lost(),
+            lineage_owed: owed,
             recovered: self.recovered,
             errors: of_files.into_iter().chain(runs).chain(lineage).chain(recovery).collect(),
             is_written,
@@ -206,15 +268,13 @@ fn rows(runs: &[Arc<LiveRun>]) -> Vec<RunRow> {
     runs.iter().map(|run| run.open_row()).collect()
 }
 
-/// Sends the events that a session which is closed now still owes. Without anywhere to send them it stays as it is, for
-/// the next start that has.
+/// Sees to the events that a session which is closed now still owes. Those of an endpoint that this program sends none to
+/// stay owed, for the next start that does.
 fn tell(outbox: Option<&mut Outbox>, closed: &ClosedSession) -> Result<(), Error> {
     match (outbox, &closed.lineage) {
-        (_, None) => Ok(()),
-        (Some(outbox), Some(_)) => outbox.close(closed),
-        (None, Some(lineage)) => {
-            let message = "a session owes events of its lineage, and this program sends none";
-            Err(Error::new(Stage::Dispatch, "EtlLayer", Category::Routing, message).with("lineage", &lineage.place))
+        (Some(outbox), Some(to)) if to.is_endpoint() && outbox.leads_to(&to.place) => {
+            outbox.close(closed, &to.namespace)
         }
+        _ => lineage::complete(closed).map(drop),
     }
 }

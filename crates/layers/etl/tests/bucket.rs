@@ -4,20 +4,27 @@
 #![cfg(feature = "s3")]
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use spanlake_etl::{EtlLayer, EtlLayerBuilder, JobRow, Run, RunRow, StoreOptions};
-use spanlake_lake::runs::{INTERRUPTED, Line, Row, SessionFile, SessionRecovery, Stem, parse_line, read_table};
+use spanlake_etl::{EtlLayer, EtlLayerBuilder, JobRow, Lineage, Run, RunRow, StoreOptions};
+use spanlake_lake::runs::{
+    INTERRUPTED, Line, Row, SessionFile, SessionRecovery, Stem, lineage, parse_line, read_table,
+};
 use spanlake_lake::store::Store;
 use spanlake_testkit::servers::S3Server;
 use tracing::info_span;
 use tracing_subscriber::prelude::*;
+use uuid::Uuid;
 
 /// Where the server is; absent in the parent.
 const ENDPOINT: &str = "SPANLAKE_ETL_ENDPOINT";
+
+/// The file of a child's lineage.
+const LINEAGE: &str = "SPANLAKE_ETL_LINEAGE";
 
 const LAKE: &str = "s3://lakes/nightly";
 
@@ -94,6 +101,47 @@ fn close(store: &mut Store, flushed: u64) {
 }
 
 #[test]
+fn runs_have_both_events_of_their_lineage_though_nothing_of_the_log_was_flushed() {
+    let server = S3Server::start();
+    server.create_bucket("lakes");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("lineage.jsonl");
+    for _ in 0..3 {
+        let before = events(&file).len();
+        let (mut child, _out) = child_with(&server, &[(LINEAGE, &file.to_string_lossy())]);
+        while events(&file).len() < before + 40 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().expect("killed");
+        child.wait().expect("it ended");
+        let mut store = store(&server.endpoint());
+        let closed =
+            SessionRecovery::new(&mut store).run(|closed| lineage::complete(closed).map(drop)).expect("a lake");
+        assert!(closed.len() == 1 && closed[0].error.is_none(), "{closed:?}");
+        check_events(&file, &look(&mut store).logged);
+    }
+}
+
+/// Every run of the log has a START and an end, and no other run has any.
+fn check_events(file: &Path, logged: &[RunRow]) {
+    let events = events(file);
+    for row in logged {
+        let id = row.dataflow_run_id.as_deref().expect("an id");
+        let id = Uuid::new_v5(&lineage::RUNS, id.as_bytes()).to_string();
+        let of_run = events.iter().filter(|event| event["run"]["runId"] == id.as_str());
+        let kinds: Vec<_> = of_run.map(|event| event["eventType"].as_str().expect("a type")).collect();
+        let is_cut_off = row.error_message.as_deref() == Some(INTERRUPTED);
+        assert_eq!(kinds, ["START", if is_cut_off { "ABORT" } else { "COMPLETE" }], "{row:?}");
+    }
+    assert_eq!(events.len(), 2 * logged.len());
+}
+
+fn events(file: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[test]
 fn a_wrong_key_is_an_error_at_once_and_shows_no_secret() {
     let server = S3Server::start();
     server.create_bucket("lakes");
@@ -109,10 +157,18 @@ fn child_of_another_test() -> ExitCode {
     let Ok(endpoint) = std::env::var(ENDPOINT) else {
         return ExitCode::SUCCESS;
     };
-    let (layer, job) = builder(&endpoint).build().expect("a lake");
+    let (mut builder, mut flushes) = (builder(&endpoint), true);
+    if let Ok(file) = std::env::var(LINEAGE) {
+        (builder, flushes) = (builder.lineage(Lineage::file(file)), false);
+    }
+    let (layer, job) = builder.build().expect("a lake");
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         for number in 0u64.. {
             run(&number.to_string());
+            if !flushes {
+                thread::sleep(Duration::from_millis(2));
+                continue;
+            }
             if number % 5 == 4 {
                 job.flush(Duration::from_secs(30)).expect("a log");
                 println!("flushed {}", number + 1);
@@ -123,9 +179,14 @@ fn child_of_another_test() -> ExitCode {
 }
 
 fn child(server: &S3Server) -> (Child, impl BufRead) {
+    child_with(server, &[])
+}
+
+fn child_with(server: &S3Server, told: &[(&str, &str)]) -> (Child, impl BufRead + use<>) {
     let mut child = Command::new(std::env::current_exe().expect("this executable"))
         .args(["--exact", "child_of_another_test", "--nocapture"])
         .env(ENDPOINT, server.endpoint())
+        .envs(told.iter().copied())
         .stdout(Stdio::piped())
         .spawn()
         .expect("a child");

@@ -26,3 +26,6 @@ mod stacks;
 
 /// Values that misbehave.
 mod guest;
+
+/// The lineage: which events runs have, once each, whatever happens to the process.
+mod lineage;

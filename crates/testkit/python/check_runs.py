@@ -105,9 +105,13 @@ def check_schema(file, schema):
 
 
 def read_with_pyarrow(folder, schema):
+    """The rows, each with the session that its file is named after."""
     dataset = ds.dataset(folder, format="parquet", partitioning="hive")
     expect("run_date is a column after all others", dataset.schema.names, [name for name, _ in schema] + ["run_date"])
-    return dataset.to_table().to_pylist()
+    session = lambda file: file.stem.removeprefix("dataflow_").removeprefix("job_summary_")
+    rows = [{**row, "session": session(file)} for file in files(folder) for row in pq.read_table(file).to_pylist()]
+    expect("the rows of all files", len(rows), dataset.count_rows())
+    return rows
 
 
 def check_rows(rows, summaries):
@@ -121,7 +125,7 @@ def check_rows(rows, summaries):
     for job in summaries:
         expect("type of a job", job["_type"], "job_run_log")
         check_duration(job)
-        own = [row for row in rows if row["job_id"] == job["job_id"]]
+        own = [row for row in rows if row["session"] == job["session"]]
         for status, total in TOTALS.items():
             expect(f"{total} of {job['job_id']}", job[total], sum(row["status"] == status for row in own))
         read = [row["source_rows_read"] or 0 for row in own if row["operation_type"] != "maintenance"]

@@ -232,20 +232,26 @@ fn start(start: Start) -> Result<(), Error> {
     }
 }
 
+/// Says that nobody writes any more, however the thread ends.
+struct Abandon(Arc<Shared>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 fn run(start: Start, began: &SyncSender<Result<(), Error>>) {
     let Start { shared, store, options, lineage } = start;
+    let _abandon = Abandon(Arc::clone(&shared));
     let interval = options.interval;
-    let begun = begin(&shared, store, options, lineage);
-    let (result, work) = match begun {
-        Ok((session, outbox)) => (Ok(()), Some((session, outbox))),
-        Err(error) => (Err(error), None),
-    };
-    // Nobody waits any more when it took too long; the session is closed by the next one then.
-    if began.send(result).is_err() {
-        return;
-    }
-    if let Some((session, outbox)) = work {
-        Writer::new(shared, session, outbox, interval).run();
+    match begin(&shared, store, options, lineage) {
+        Err(error) => drop(began.send(Err(error))),
+        Ok((session, outbox)) => match began.send(Ok(())) {
+            Ok(()) => Writer::new(shared, session, outbox, interval).run(),
+            // It took too long, and nobody waits any more.
+            Err(_) => session.abandon(),
+        },
     }
 }
 
@@ -257,7 +263,13 @@ fn begin(shared: &Shared, store: Store, mut options: SessionOptions, lineage: Op
     let lineage = lineage.map(|lineage| lineage.open(&job)).transpose()?;
     options.lineage = lineage.as_ref().map(|lineage| lineage.destination.clone());
     let session = Session::begin(store, options)?;
-    shared.set_session(session.stem(), session.journal()?);
+    match session.journal() {
+        Ok(journal) => shared.set_session(session.stem(), journal),
+        Err(error) => {
+            session.abandon();
+            return Err(error);
+        }
+    }
     let outbox = lineage.map(|lineage| Outbox::new(lineage, session.stem(), &job));
     Ok((session, outbox))
 }

@@ -54,6 +54,8 @@ pub(crate) struct LiveRun {
     counters: Counters,
     attempt: AtomicI64,
     is_skipped: AtomicBool,
+    /// Whether others know of it, by its id.
+    is_known: AtomicBool,
     /// Whether its row was taken, by its end or by that of the job.
     is_over: AtomicBool,
     words: Mutex<Words>,
@@ -67,6 +69,9 @@ struct Words {
     phases: [PhaseState; PHASES],
     chunks: Chunks,
 }
+
+/// The column of the id, by which its events are told apart elsewhere: it is said when the run begins, or not at all.
+const ID: &str = "dataflow_run_id";
 
 static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
 
@@ -190,6 +195,7 @@ impl LiveRun {
             counters: Counters::default(),
             attempt: AtomicI64::new(1),
             is_skipped: AtomicBool::new(false),
+            is_known: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             words: Mutex::new(words),
         })
@@ -214,6 +220,9 @@ impl LiveRun {
                 // No number of anything, and not to be lost.
                 None => lock(&self.words).configure(phase, name, value.json()),
             },
+            Place::Column(column) if column.name == ID && self.is_known.load(Ordering::Acquire) => {
+                lock(&self.words).configure(phase, name, value.json());
+            }
             Place::Column(column) => lock(&self.words).set(column, name, value),
             Place::Configure(of) => lock(&self.words).tell_configure(of, name, value),
         }
@@ -250,6 +259,11 @@ impl LiveRun {
 
     pub(crate) fn set_task_key(&self, key: String) {
         lock(&self.words).row.task_key = Some(key);
+    }
+
+    /// From now on others know of it, and its id stays.
+    pub(crate) fn make_known(&self) {
+        self.is_known.store(true, Ordering::Release);
     }
 
     /// The row of a run that is still open, with the status `running`.

@@ -66,8 +66,8 @@ struct State {
 pub(crate) struct Work {
     pub(crate) ended: Vec<RunRow>,
     pub(crate) begun: Vec<Arc<LiveRun>>,
-    /// The runs that are open, if others than before are.
-    pub(crate) open: Option<Vec<Arc<LiveRun>>>,
+    /// Whether other runs than before are open.
+    pub(crate) has_open_changed: bool,
     /// The last flush that was asked for.
     pub(crate) flush: Option<u64>,
     pub(crate) end_by: Option<Instant>,
@@ -123,6 +123,7 @@ impl Shared {
         if self.is_forked() {
             return;
         }
+        run.make_known();
         let row = run.open_row();
         let mut state = lock(&self.state);
         if state.end_by.is_none() {
@@ -306,7 +307,7 @@ impl Shared {
     /// Nobody writes any more.
     pub(crate) fn abandon(&self) {
         let mut state = lock(&self.state);
-        state.is_abandoned = true;
+        state.is_abandoned = state.report.is_none();
         state.end_by.get_or_insert_with(Instant::now);
         drop(state);
         self.changed.notify_all();
@@ -340,11 +341,10 @@ impl State {
             journal.turn();
         }
         self.bytes = 0;
-        let has_open_changed = std::mem::take(&mut self.has_open_changed);
         Work {
             ended: std::mem::take(&mut self.ended),
             begun: std::mem::take(&mut self.begun),
-            open: has_open_changed.then(|| self.open.values().cloned().collect()),
+            has_open_changed: std::mem::take(&mut self.has_open_changed),
             flush: (self.flushes.0 > self.flushes.1).then_some(self.flushes.0),
             end_by: self.end_by,
         }

@@ -1,12 +1,15 @@
 //! The thread that writes: runs to the session's files, and its lineage.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use spanlake_core::Error;
 use spanlake_core::guest::{self, Place};
-use spanlake_lake::runs::{ClosedSession, JobRow, RunRow, Session, SessionRecovery, Written, lineage};
+use spanlake_lake::runs::{
+    ClosedSession, JobRow, OpenSession, RunRow, Session, SessionRecovery, Stem, Written, lineage,
+};
 
 use crate::lineage::Outbox;
 use crate::metrics::Refusal;
@@ -15,8 +18,15 @@ use crate::report::JobReport;
 use crate::run::LiveRun;
 use crate::shared::{Shared, Work};
 
-/// How long runs may gather before they are taken.
+/// How long runs may gather before they are taken; and where the log cannot be written to.
 const GATHER: Duration = Duration::from_millis(50);
+const GATHER_WHILE_STUCK: Duration = Duration::from_secs(1);
+
+/// The part of the time that goes into noting which runs are open, at most: one of so many.
+const NOTE_PART: u32 = 10;
+
+/// How long the end of a job may take for sessions of processes that went away; the next start has its turn too.
+const RECOVERY_AT_END: Duration = Duration::from_secs(2);
 
 /// The part of the end's time that is kept for the answer to whoever waits for it.
 const ANSWER_PART: u32 = 10;
@@ -33,6 +43,11 @@ pub(crate) struct Writer {
     interval: Duration,
     /// When it is to be heard of next.
     beat: Instant,
+    /// Whether other runs are open than is noted, and when that may be noted.
+    is_open_changed: bool,
+    next_note: Instant,
+    /// Sessions that may have to be closed; `None` until it was looked for them.
+    dead: Option<VecDeque<Stem>>,
     recovered: u64,
     failed: Failures,
 }
@@ -48,16 +63,26 @@ struct Failures {
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, session: Session, outbox: Option<Outbox>, interval: Duration) -> Self {
-        let (beat, failed) = (Instant::now() + interval, Failures::default());
-        Self { shared, session, outbox, interval, beat, recovered: 0, failed }
+        let now = Instant::now();
+        Self {
+            shared,
+            session,
+            outbox,
+            interval,
+            beat: now + interval,
+            is_open_changed: false,
+            next_note: now,
+            dead: None,
+            recovered: 0,
+            failed: Failures::default(),
+        }
     }
 
     /// Works until the job is finished. What libraries log on this thread is their own affair.
     pub(crate) fn run(mut self) {
         let _inside = guest::enter(Place::Pump);
-        self.recover();
         loop {
-            let work = self.shared.take(self.beat, GATHER);
+            let work = self.take();
             let (flush, end_by) = (work.flush, work.end_by);
             self.write(work);
             if let Some(end_by) = end_by {
@@ -70,33 +95,59 @@ impl Writer {
             if let Some(flush) = flush {
                 self.shared.flushed(flush, self.failed.log.clone());
             }
+            self.recover_one();
         }
     }
 
-    /// Closes what earlier processes left.
-    fn recover(&mut self) {
+    /// What there is to do, waited for unless there are sessions to close meanwhile.
+    fn take(&self) -> Work {
+        let note = if self.is_open_changed { self.next_note.max(Instant::now()) } else { self.beat };
+        let gather = if self.failed.log.is_some() { GATHER_WHILE_STUCK } else { GATHER };
+        match &self.dead {
+            Some(dead) if dead.is_empty() => self.shared.take(self.beat.min(note), gather),
+            _ => self.shared.take(Instant::now(), Duration::ZERO),
+        }
+    }
+
+    /// Closes one of the sessions that earlier processes left. One at a time, because this one goes on.
+    fn recover_one(&mut self) {
+        let Some(dead) = &mut self.dead else {
+            return self.look_for_the_dead();
+        };
+        let Some(stem) = dead.pop_front() else {
+            return;
+        };
         let outbox = &mut self.outbox;
-        let told = SessionRecovery::new(self.session.store()).run(|closed| tell(outbox.as_mut(), closed));
+        let and = |closed: &ClosedSession| tell(outbox.as_mut(), closed);
+        match SessionRecovery::new(self.session.store()).close(&stem, and) {
+            None => {}
+            Some(ClosedSession { error: None, .. }) => self.recovered += 1,
+            Some(ClosedSession { error, .. }) => self.failed.recovery.extend(error.map(Arc::new)),
+        }
+    }
+
+    fn look_for_the_dead(&mut self) {
         self.failed.recovery.clear();
-        match told {
-            Ok(closed) => {
-                self.recovered += closed.iter().filter(|session| session.error.is_none()).count() as u64;
-                self.failed.recovery.extend(closed.into_iter().filter_map(|session| session.error).map(Arc::new));
+        let own = self.session.stem().clone();
+        match OpenSession::list(self.session.store()) {
+            Ok(stems) => self.dead = Some(stems.into_iter().filter(|stem| *stem != own).collect()),
+            Err(error) => {
+                self.dead = Some(VecDeque::new());
+                self.failed.recovery.push(Arc::new(error));
             }
-            Err(error) => self.failed.recovery.push(Arc::new(error)),
         }
     }
 
     /// Closes sessions whose events had to be sent first.
     fn close_what_was_sent(&mut self) {
         if self.outbox.as_ref().is_some_and(Outbox::has_closed) {
-            self.recover();
+            self.look_for_the_dead();
         }
     }
 
     fn write(&mut self, work: Work) {
-        let Work { ended, begun, open, .. } = work;
-        let open_rows = open.map(|open| rows(&open));
+        let Work { ended, begun, has_open_changed, .. } = work;
+        self.is_open_changed |= has_open_changed;
         let begun_rows = if self.outbox.is_some() { rows(&begun) } else { Vec::new() };
         for row in &ended {
             self.failed.runs = self.session.add(row).err().map(Arc::new).or(self.failed.runs.take());
@@ -105,22 +156,33 @@ impl Writer {
         // Where nothing can grow, each write is a file of its own, and waits for the next beat: or for a START, because a
         // run that is noted as open no more has to be in the log.
         let is_now = self.session.store().appends() || !begun_rows.is_empty();
-        let is_written = is_now
-            && self.note(|session| {
-                session.write()?;
-                open_rows.map_or(Ok(()), |open| session.note(open))
-            });
+        let is_written = is_now && self.note(Session::write) && self.note_open(!begun_rows.is_empty());
         self.send(&begun_rows, &ended, is_written);
+    }
+
+    /// Notes which runs are open, if others than before are. Many take long to note: then not at each change, unless it
+    /// is wanted now.
+    fn note_open(&mut self, is_wanted: bool) -> bool {
+        let began = Instant::now();
+        if self.is_open_changed && (is_wanted || began >= self.next_note) {
+            let open = self.shared.open_rows();
+            if !self.note(|session| session.note(open)) {
+                return false;
+            }
+            self.is_open_changed = false;
+            self.next_note = Instant::now() + began.elapsed() * NOTE_PART;
+        }
+        if !self.is_open_changed {
+            self.shared.written();
+        }
+        true
     }
 
     /// Runs a step on the session, and remembers what failed.
     fn note(&mut self, step: impl FnOnce(&mut Session) -> Result<(), Error>) -> bool {
         self.failed.log = step(&mut self.session).err().map(Arc::new);
-        let is_written = self.failed.log.is_none();
-        if is_written {
-            self.shared.written();
-        }
-        is_written
+        self.shared.set_last_error(self.failed.log.clone());
+        self.failed.log.is_none()
     }
 
     fn beat(&mut self) {
@@ -128,6 +190,10 @@ impl Writer {
         let open = self.shared.open_rows();
         self.count_told();
         let is_written = self.note(|session| session.beat(open));
+        if is_written {
+            self.is_open_changed = false;
+            self.shared.written();
+        }
         self.send(&[], &[], is_written);
     }
 
@@ -200,14 +266,27 @@ impl Writer {
             if is_told && self.outbox.is_some() {
                 written = self.session.finish(&job);
             }
-            let end_by = if written.is_whole() { told_by } else { end_by };
-            let left = end_by.saturating_duration_since(Instant::now());
+            let left = told_by.saturating_duration_since(Instant::now());
             let is_done = written.is_whole() && is_told;
+            if is_done {
+                self.recover_the_rest(told_by);
+                // Their events come first, and then they are closed.
+                if self.outbox.as_ref().is_some_and(|outbox| outbox.owed() > 0) && self.deliver(true, told_by) {
+                    self.recover_the_rest(told_by);
+                }
+            }
             if is_done || left.is_zero() || !self.can_be_tried_again(&written, is_told) {
                 return self.report(written, is_told);
             }
             thread::sleep(pause.min(left));
             pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn recover_the_rest(&mut self, end_by: Instant) {
+        let end_by = end_by.min(Instant::now() + RECOVERY_AT_END);
+        while self.dead.as_ref().is_none_or(|dead| !dead.is_empty()) && Instant::now() < end_by {
+            self.recover_one();
         }
     }
 
@@ -252,15 +331,6 @@ impl Writer {
             is_written,
         };
         self.shared.set_report(report);
-    }
-}
-
-/// A panic on the thread leaves nobody who waits for it.
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if self.shared.report().is_none() {
-            self.shared.abandon();
-        }
     }
 }
 

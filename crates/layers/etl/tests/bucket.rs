@@ -44,7 +44,7 @@ fn a_job_in_memory_leaves_parts_and_tables() {
     let report = job.finish().expect("a lake that can be written to");
     let mut store = Store::open(lake, &StoreOptions::new()).expect("the same lake");
     let left = look(&mut store);
-    assert_eq!(left.parts, [1, 2], "a part for each time that something was written");
+    assert_eq!(left.parts, [1, 2, 3], "a part for each time that something was written, and for the job");
     assert_eq!(names(&left.logged), ["a", "b"]);
     assert_eq!((names(&left.runs), left.jobs), (names(&left.logged), vec![report.job.clone()]));
     assert_eq!(left.summaries, [report.job]);

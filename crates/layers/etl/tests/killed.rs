@@ -122,15 +122,10 @@ fn record(stand: &Stand, then: fn()) {
 fn runs(folder: &Path, thread: usize) {
     let mut note = disk::real().map(&note_path(folder, thread), 8).expect("a note");
     for number in 0..RUNS {
-        info_span!("run", etl.dataflow = %format_args!("{thread}-{number}")).in_scope(|| {
-            let run = Run::current();
-            run.rows_read(number + 1);
-            // Ids are the program's to say, also late, and also for several runs.
-            match thread {
-                0 => run.set("run_id", format!("{thread}-{number}")),
-                1 => run.set("run_id", "of the orchestrator"),
-                _ => {}
-            }
+        // Ids are the program's to say, and may be that of an orchestrator for all of its runs.
+        let id = (thread == 1).then_some("of the orchestrator");
+        info_span!("run", etl.dataflow = %format_args!("{thread}-{number}"), etl.run_id = id).in_scope(|| {
+            Run::current().rows_read(number + 1);
             // As long as real ones are short.
             thread::sleep(Duration::from_micros(500));
         });

@@ -92,20 +92,24 @@ impl<'a> SessionRecovery<'a> {
     ) -> Result<Vec<ClosedSession>, Error> {
         let mut closed = Vec::new();
         for stem in OpenSession::list(self.store)? {
-            match self.close(&stem, &mut and) {
-                Ok(None) => {}
-                Ok(Some(session)) => closed.push(session),
-                Err(error) => closed.push(ClosedSession::failed(stem, error)),
-            }
+            closed.extend(self.close(&stem, &mut and));
         }
         Ok(closed)
     }
 
-    /// `None` for one that lives, or that somebody else has closed.
-    fn close(
+    /// Closes this one, if its process is gone. `None` for one that lives, or that somebody else has closed.
+    pub fn close(
         &mut self,
         stem: &Stem,
-        and: &mut impl FnMut(&ClosedSession) -> Result<(), Error>,
+        and: impl FnMut(&ClosedSession) -> Result<(), Error>,
+    ) -> Option<ClosedSession> {
+        self.try_to_close(stem, and).unwrap_or_else(|error| Some(ClosedSession::failed(stem.clone(), error)))
+    }
+
+    fn try_to_close(
+        &mut self,
+        stem: &Stem,
+        mut and: impl FnMut(&ClosedSession) -> Result<(), Error>,
     ) -> Result<Option<ClosedSession>, Error> {
         let Some(bytes) = self.store.read(&stem.marker())? else {
             return Ok(None);

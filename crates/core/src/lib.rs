@@ -15,6 +15,10 @@
 //! Records that a full buffer refuses or evicts, that are offered when nothing runs, or that a sink fails to take for
 //! too long. Each is counted by [`Cause`] and level, and stated in the stream by a record of kind `loss`.
 
+//! # Features
+//!
+//! - `patterns`: [`processors::Redact`] by regular expressions, with the crate `regex`.
+
 #![warn(missing_docs)]
 
 pub mod error;
@@ -31,6 +35,7 @@ pub mod guest;
 pub mod spool;
 pub mod buffer;
 pub mod processor;
+pub mod processors;
 pub mod pump;
 pub mod render;
 pub mod sink;

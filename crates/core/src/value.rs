@@ -24,6 +24,9 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 /// Deepest error chain kept.
 pub const MAX_CHAIN: usize = 16;
 
+/// Deepest value within values that is kept as what it is; what lies deeper becomes text.
+pub const MAX_NESTING: usize = 8;
+
 /// The name under which a record says how many of its fields did not fit into [`MAX_BODY_BYTES`].
 pub const OMITTED_FIELDS: &str = "spanlake.omitted_fields";
 
@@ -52,6 +55,10 @@ pub enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
     /// An error and its causes, outermost first.
     Error(Vec<Cow<'a, str>>),
+    /// Values in a row. Processors make them; no caller records one.
+    List(Vec<Value<'a>>),
+    /// Values with names. Processors make them; no caller records one.
+    Map(Vec<Field<'a>>),
 }
 
 /// A name and its value.
@@ -110,6 +117,8 @@ const TAG_U128: u8 = 6;
 const TAG_TEXT: u8 = 7;
 const TAG_BYTES: u8 = 8;
 const TAG_ERROR: u8 = 9;
+const TAG_LIST: u8 = 10;
+const TAG_MAP: u8 = 11;
 /// Added to [`TAG_TEXT`] or [`TAG_BYTES`] when the value was cut; its full length follows as a varint.
 const CUT: u8 = 0x40;
 
@@ -151,8 +160,7 @@ impl BodyWriter {
         if self.omitted > 0 {
             let omitted = self.omitted;
             self.put_name(Name::Text(OMITTED_FIELDS));
-            self.bytes.push(TAG_U64);
-            put_varint(&mut self.bytes, omitted);
+            self.put_number(TAG_U64, omitted);
             self.omitted = 0;
         }
     }
@@ -169,8 +177,7 @@ impl BodyWriter {
     #[inline]
     pub fn i64(&mut self, name: Name<'_>, value: i64) {
         if self.admit(name, 0) {
-            self.bytes.push(TAG_I64);
-            put_varint(&mut self.bytes, zigzag(value));
+            self.put_number(TAG_I64, zigzag(value));
         }
     }
 
@@ -178,8 +185,7 @@ impl BodyWriter {
     #[inline]
     pub fn u64(&mut self, name: Name<'_>, value: u64) {
         if self.admit(name, 0) {
-            self.bytes.push(TAG_U64);
-            put_varint(&mut self.bytes, value);
+            self.put_number(TAG_U64, value);
         }
     }
 
@@ -187,24 +193,21 @@ impl BodyWriter {
     #[inline]
     pub fn f64(&mut self, name: Name<'_>, value: f64) {
         if self.admit(name, 0) {
-            self.bytes.push(TAG_F64);
-            self.bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+            self.put_fixed(TAG_F64, value.to_bits().to_le_bytes());
         }
     }
 
     /// Writes a wide signed integer.
     pub fn i128(&mut self, name: Name<'_>, value: i128) {
         if self.admit(name, 0) {
-            self.bytes.push(TAG_I128);
-            self.bytes.extend_from_slice(&value.to_le_bytes());
+            self.put_fixed(TAG_I128, value.to_le_bytes());
         }
     }
 
     /// Writes a wide unsigned integer.
     pub fn u128(&mut self, name: Name<'_>, value: u128) {
         if self.admit(name, 0) {
-            self.bytes.push(TAG_U128);
-            self.bytes.extend_from_slice(&value.to_le_bytes());
+            self.put_fixed(TAG_U128, value.to_le_bytes());
         }
     }
 
@@ -270,13 +273,57 @@ impl BodyWriter {
             Value::U128(value) => self.u128(name, *value),
             Value::Text(value) => self.text(name, value),
             Value::Bytes(value) => self.raw(name, value),
-            Value::Error(chain) => {
-                if self.admit(name, chain.iter().map(|link| link.len()).sum()) {
-                    self.bytes.push(TAG_ERROR);
-                    put_links(&mut self.bytes, chain.iter().map(|link| &**link));
+            Value::Error(_) | Value::List(_) | Value::Map(_) => {
+                if self.admit(name, room_of(value)) {
+                    self.put_value(value, 0);
                 }
             }
         }
+    }
+
+    /// Writes a value for which there is room, `depth` others around it.
+    fn put_value(&mut self, value: &Value<'_>, depth: usize) {
+        match value {
+            Value::Bool(value) => self.bytes.push(if *value { TAG_TRUE } else { TAG_FALSE }),
+            Value::I64(value) => self.put_number(TAG_I64, zigzag(*value)),
+            Value::U64(value) => self.put_number(TAG_U64, *value),
+            Value::F64(value) => self.put_fixed(TAG_F64, value.to_bits().to_le_bytes()),
+            Value::I128(value) => self.put_fixed(TAG_I128, value.to_le_bytes()),
+            Value::U128(value) => self.put_fixed(TAG_U128, value.to_le_bytes()),
+            Value::Text(value) => self.put_slice(TAG_TEXT, value.as_bytes(), char_boundary(value)),
+            Value::Bytes(value) => self.put_slice(TAG_BYTES, value, value.len().min(MAX_TEXT_BYTES)),
+            Value::Error(chain) => {
+                self.bytes.push(TAG_ERROR);
+                put_links(&mut self.bytes, chain.iter().map(|link| &**link));
+            }
+            Value::List(_) | Value::Map(_) if depth == MAX_NESTING => {
+                let text = value.to_string();
+                self.put_slice(TAG_TEXT, text.as_bytes(), char_boundary(&text));
+            }
+            Value::List(values) => {
+                self.put_number(TAG_LIST, values.len() as u64);
+                values.iter().for_each(|value| self.put_value(value, depth + 1));
+            }
+            Value::Map(fields) => {
+                self.put_number(TAG_MAP, fields.len() as u64);
+                for Field { name, value } in fields {
+                    put_text(&mut self.bytes, &name[..char_boundary(name)]);
+                    self.put_value(value, depth + 1);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn put_number(&mut self, tag: u8, number: u64) {
+        self.bytes.push(tag);
+        put_varint(&mut self.bytes, number);
+    }
+
+    #[inline]
+    fn put_fixed<const N: usize>(&mut self, tag: u8, bytes: [u8; N]) {
+        self.bytes.push(tag);
+        self.bytes.extend_from_slice(&bytes);
     }
 
     /// Writes the name if the field fits, else counts it as left out.
@@ -341,6 +388,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether there is a field whose name `is` so. Costs no allocation, whatever the values are.
+    pub fn any_name(&self, mut is: impl FnMut(&str) -> bool) -> bool {
+        match self {
+            Fields::Encoded { names, body } => {
+                let mut cursor = Cursor::new(body);
+                let name = || read_name(&mut cursor, names).filter(|_| skip_value(&mut cursor, 0).is_some());
+                std::iter::from_fn(name).any(is)
+            }
+            Fields::Edited(fields) => fields.iter().any(|field| is(&field.name)),
+        }
+    }
+
     /// All fields, taken out of the segment.
     pub fn to_vec(&self) -> Vec<Field<'a>> {
         match self {
@@ -386,11 +445,21 @@ impl Value<'_> {
             Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
             Value::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
             Value::Error(chain) => Value::Error(chain.into_iter().map(|link| Cow::Owned(link.into_owned())).collect()),
+            Value::List(values) => Value::List(values.into_iter().map(Value::into_owned).collect()),
+            Value::Map(fields) => Value::Map(fields.into_iter().map(Field::into_owned).collect()),
         }
     }
 }
 
-/// The text a person reads: texts bare, bytes in hexadecimal, an error as `this: cause: cause`.
+impl Field<'_> {
+    /// The same field, owning its texts.
+    pub fn into_owned(self) -> Field<'static> {
+        Field { name: Cow::Owned(self.name.into_owned()), value: self.value.into_owned() }
+    }
+}
+
+/// The text a person reads: texts bare, bytes in hexadecimal, an error as `this: cause: cause`, a list as `[a, b]`, a map
+/// as `{a: 1, b: 2}`.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -403,6 +472,15 @@ impl fmt::Display for Value<'_> {
             Value::Text(text) => f.write_str(text),
             Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
             Value::Error(chain) => f.write_str(&chain.join(": ")),
+            Value::List(values) => {
+                let values: Vec<String> = values.iter().map(Value::to_string).collect();
+                write!(f, "[{}]", values.join(", "))
+            }
+            Value::Map(fields) => {
+                let fields: Vec<String> =
+                    fields.iter().map(|field| format!("{}: {}", field.name, field.value)).collect();
+                write!(f, "{{{}}}", fields.join(", "))
+            }
         }
     }
 }
@@ -505,6 +583,21 @@ pub(crate) fn put_links(out: &mut Vec<u8>, links: impl Iterator<Item = impl fmt:
     }
 }
 
+/// Room that a value takes at most, with what is cut off it left out.
+fn room_of(value: &Value<'_>) -> usize {
+    let inner = match value {
+        Value::Text(text) => text.len().min(MAX_TEXT_BYTES),
+        Value::Bytes(bytes) => bytes.len().min(MAX_TEXT_BYTES),
+        Value::Error(chain) => chain.iter().map(|link| link.len().min(MAX_TEXT_BYTES) + FIELD_OVERHEAD).sum(),
+        Value::List(values) => values.iter().map(room_of).sum(),
+        Value::Map(fields) => {
+            fields.iter().map(|field| field.name.len().min(MAX_TEXT_BYTES) + room_of(&field.value)).sum()
+        }
+        _ => 0,
+    };
+    inner + FIELD_OVERHEAD
+}
+
 fn char_boundary(text: &str) -> usize {
     if text.len() <= MAX_TEXT_BYTES { text.len() } else { floor_char_boundary(text, CUT_TEXT_BYTES) }
 }
@@ -525,12 +618,16 @@ fn unzigzag(value: u64) -> i64 {
 
 #[inline]
 fn read_field<'a>(cursor: &mut Cursor<'a>, names: &[&'a str]) -> Option<Field<'a>> {
+    Some(Field { name: Cow::Borrowed(read_name(cursor, names)?), value: read_value(cursor, 0)? })
+}
+
+#[inline]
+fn read_name<'a>(cursor: &mut Cursor<'a>, names: &[&'a str]) -> Option<&'a str> {
     if cursor.is_empty() {
         return None;
     }
     let name = cursor.varint()?;
-    let name = if name == 1 { cursor.text()? } else { names.get((name >> 1) as usize).copied()? };
-    Some(Field { name: Cow::Borrowed(name), value: read_value(cursor)? })
+    if name == 1 { cursor.text() } else { names.get((name >> 1) as usize).copied() }
 }
 
 /// All fields of a body.
@@ -540,7 +637,7 @@ pub(crate) fn read_fields<'a>(body: &'a [u8], names: &[&'a str]) -> Vec<Field<'a
 }
 
 #[inline]
-fn read_value<'a>(cursor: &mut Cursor<'a>) -> Option<Value<'a>> {
+fn read_value<'a>(cursor: &mut Cursor<'a>, depth: usize) -> Option<Value<'a>> {
     Some(match cursor.u8()? {
         TAG_FALSE => Value::Bool(false),
         TAG_TRUE => Value::Bool(true),
@@ -552,6 +649,14 @@ fn read_value<'a>(cursor: &mut Cursor<'a>) -> Option<Value<'a>> {
         TAG_TEXT => Value::Text(Cow::Borrowed(cursor.text()?)),
         TAG_BYTES => Value::Bytes(Cow::Borrowed(cursor.slice()?)),
         TAG_ERROR => Value::Error(read_links(cursor)?),
+        TAG_LIST if depth < MAX_NESTING => {
+            let count = cursor.varint()?;
+            Value::List((0..count).map(|_| read_value(cursor, depth + 1)).collect::<Option<_>>()?)
+        }
+        TAG_MAP if depth < MAX_NESTING => {
+            let count = cursor.varint()?;
+            Value::Map((0..count).map(|_| read_inner_field(cursor, depth + 1)).collect::<Option<_>>()?)
+        }
         tag if tag == TAG_TEXT | CUT => Value::Text(cut_text(cursor.text()?, cursor.varint()?)),
         tag if tag == TAG_BYTES | CUT => {
             let kept = Value::Bytes(Cow::Borrowed(cursor.slice()?)).to_string();
@@ -559,6 +664,29 @@ fn read_value<'a>(cursor: &mut Cursor<'a>) -> Option<Value<'a>> {
         }
         _ => return None,
     })
+}
+
+fn read_inner_field<'a>(cursor: &mut Cursor<'a>, depth: usize) -> Option<Field<'a>> {
+    Some(Field { name: Cow::Borrowed(cursor.text()?), value: read_value(cursor, depth)? })
+}
+
+/// Passes over a value.
+fn skip_value(cursor: &mut Cursor<'_>, depth: usize) -> Option<()> {
+    match cursor.u8()? {
+        TAG_FALSE | TAG_TRUE => {}
+        TAG_I64 | TAG_U64 => drop(cursor.varint()?),
+        TAG_F64 => drop(cursor.take(8)?),
+        TAG_I128 | TAG_U128 => drop(cursor.take(16)?),
+        TAG_TEXT | TAG_BYTES => drop(cursor.slice()?),
+        TAG_ERROR => (0..cursor.u8()?).try_for_each(|_| cursor.slice().map(drop))?,
+        TAG_LIST if depth < MAX_NESTING => (0..cursor.varint()?).try_for_each(|_| skip_value(cursor, depth + 1))?,
+        TAG_MAP if depth < MAX_NESTING => {
+            (0..cursor.varint()?).try_for_each(|_| cursor.slice().and_then(|_| skip_value(cursor, depth + 1)))?;
+        }
+        tag if tag == TAG_TEXT | CUT || tag == TAG_BYTES | CUT => drop((cursor.slice()?, cursor.varint()?)),
+        _ => return None,
+    }
+    Some(())
 }
 
 /// The links of an error chain.

@@ -6,6 +6,7 @@ pub use init::{Builder, DEFAULT_CONSOLE_LEVEL, DEFAULT_FILE_LEVEL, DEFAULT_LAKE,
 
 pub use spanlake_capture::{CaptureHandle, CaptureLayer, CaptureLayerBuilder, DrainHandle, Guard};
 pub use spanlake_core as core;
+pub use spanlake_core::processors;
 pub use spanlake_core::{
     Cause, Error, Kind, Losses, Outcome, OwnedRecord, Policy, Processor, Record, RecordKey, Report, Secret, Sink,
     TaskKey,

@@ -213,7 +213,20 @@ pub fn put_value(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::F64(number) if number.is_finite() => out.extend_from_slice(format!("{number:?}").as_bytes()),
         Value::Text(text) => put_json_text(out, text),
         Value::F64(_) | Value::Bytes(_) | Value::Error(_) => put_json_text(out, &value.to_string()),
+        Value::List(values) => put_list(out, values),
+        Value::Map(fields) => put_fields(out, fields),
     }
+}
+
+fn put_list(out: &mut Vec<u8>, values: &[Value<'_>]) {
+    out.push(b'[');
+    for (at, value) in values.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        put_value(out, value);
+    }
+    out.push(b']');
 }
 
 /// Appends `text` as a JSON string, quotes included.

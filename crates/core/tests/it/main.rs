@@ -30,6 +30,9 @@ mod json;
 /// Records as lines for people: one record, one line, then its causes.
 mod text;
 
+/// Each processor does what it says, and leaves alone what it need not touch.
+mod processors;
+
 /// Moments as UTC text.
 mod time;
 

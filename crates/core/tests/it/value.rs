@@ -5,7 +5,9 @@ use std::error::Error;
 use std::fmt;
 
 use proptest::prelude::*;
-use spanlake_core::value::{BodyWriter, MAX_BODY_BYTES, MAX_CHAIN, MAX_TEXT_BYTES, Name, OMITTED_FIELDS, PANICKED};
+use spanlake_core::value::{
+    BodyWriter, MAX_BODY_BYTES, MAX_CHAIN, MAX_NESTING, MAX_TEXT_BYTES, Name, OMITTED_FIELDS, PANICKED,
+};
 use spanlake_core::{Field, Fields, Value};
 
 fn read<'a>(body: &'a BodyWriter, names: &'a [&'a str]) -> Vec<Field<'a>> {
@@ -24,6 +26,16 @@ fn only(write: impl FnOnce(&mut BodyWriter)) -> Value<'static> {
 }
 
 fn any_value() -> impl Strategy<Value = Value<'static>> {
+    any_plain_value().prop_recursive(MAX_NESTING as u32, 20, 4, |inner| {
+        let field = (".{0,12}", inner.clone()).prop_map(|(name, value)| Field { name: name.into(), value });
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::List),
+            prop::collection::vec(field, 0..4).prop_map(Value::Map),
+        ]
+    })
+}
+
+fn any_plain_value() -> impl Strategy<Value = Value<'static>> {
     prop_oneof![
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::I64),
@@ -49,7 +61,9 @@ proptest! {
         body.finish();
         let fields = read(&body, &names);
         prop_assert_eq!(fields.len(), values.len());
+        let encoded = Fields::Encoded { names: &names, body: body.bytes() };
         for (field, (value, name, _)) in fields.iter().zip(&values) {
+            prop_assert!(encoded.any_name(|other| other == name));
             prop_assert_eq!(&*field.name, name);
             prop_assert_eq!(&field.value, value);
         }
@@ -59,7 +73,14 @@ proptest! {
     fn any_bytes_as_a_body_are_read_without_a_panic(body: Vec<u8>) {
         let fields = Fields::Encoded { names: &["a", "b"], body: &body };
         fields.for_each(|_, _| ());
-        let _ = (fields.to_vec(), fields.get("a"));
+        let seen = fields.to_vec();
+        let mut names = Vec::new();
+        fields.any_name(|name| {
+            names.push(name.to_owned());
+            false
+        });
+        prop_assert!(names.len() >= seen.len(), "a name is passed by without a look at its value");
+        let _ = fields.get("a");
     }
 }
 
@@ -268,4 +289,34 @@ fn link_of_a_chain_that_is_too_long_says_that_it_was_cut() {
     let Value::Error(chain) = only(|body| body.value(Name::Index(0), &long)) else { panic!("an error") };
     assert!(chain[0].ends_with("e… [truncated, 65536 bytes]"), "it ends {:?}", &chain[0][chain[0].len() - 30..]);
     assert_eq!(chain[1], "cause");
+}
+
+#[test]
+fn what_lies_too_deep_becomes_text() {
+    let nest = |depth| (0..depth).fold(Value::U64(7), |value, _| Value::List(vec![value]));
+    let kept = nest(MAX_NESTING);
+    assert_eq!(only(|body| body.value(Name::Index(0), &kept)), kept);
+    let deeper = (0..MAX_NESTING).fold(Value::from("[[7]]"), |value, _| Value::List(vec![value]));
+    assert_eq!(only(|body| body.value(Name::Index(0), &nest(MAX_NESTING + 2))), deeper);
+}
+
+#[test]
+fn lists_and_maps_read_as_one_would_write_them() {
+    let field = |name: &'static str, value| Field { name: name.into(), value };
+    let inner = Value::List(vec![Value::U64(1), Value::from("two")]);
+    let map = Value::Map(vec![field("a", inner), field("b", Value::Bool(true))]);
+    assert_eq!(map.to_string(), "{a: [1, two], b: true}");
+    let mut json = Vec::new();
+    spanlake_core::render::put_value(&mut json, &map);
+    assert_eq!(String::from_utf8(json).expect("text"), r#"{"a":[1,"two"],"b":true}"#);
+}
+
+#[test]
+fn a_map_that_does_not_fit_is_left_out_as_a_whole() {
+    let long = "x".repeat(MAX_TEXT_BYTES);
+    let map = Value::List((0..20).map(|_| Value::from(&long)).collect());
+    let mut body = BodyWriter::default();
+    body.value(Name::Index(0), &map);
+    body.finish();
+    assert_eq!(read(&body, &["value"]), [Field { name: OMITTED_FIELDS.into(), value: Value::U64(1) }]);
 }

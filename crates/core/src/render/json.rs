@@ -2,6 +2,7 @@
 
 use crate::record::{Callsite, Detail, Record, Source, Task};
 use crate::render::escape::put_json_escaped;
+use crate::render::renderer::Renderer;
 use crate::render::time::Stamp;
 use crate::value::{Field, Fields, Value};
 
@@ -53,6 +54,12 @@ impl JsonLines {
         put_record_fields(out, record);
         put_end(out, &record.detail);
         out.extend_from_slice(task.map_or(NO_TASK_IDS, |(_, json)| &json.ids).as_bytes());
+    }
+}
+
+impl Renderer for JsonLines {
+    fn render(&mut self, out: &mut Vec<u8>, record: &Record<'_>) {
+        self.put(out, record);
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Civil {
 }
 
 /// Writes moments; the part down to the second is kept from one to the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stamp {
     second: i64,
     text: Vec<u8>,

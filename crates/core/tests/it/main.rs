@@ -30,6 +30,9 @@ mod json;
 /// Records as lines for people: one record, one line, then its causes.
 mod text;
 
+/// The same story in every rendering, and what all renderings promise.
+mod renderers;
+
 /// Each processor does what it says, and leaves alone what it need not touch.
 mod processors;
 

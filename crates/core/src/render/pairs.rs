@@ -1,0 +1,94 @@
+//! Fields as people read them: `name=value`.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write};
+
+use super::color::{CYAN, DIM};
+use super::escape::Escaped;
+use super::line::Line;
+use crate::record::{Kind, Record, merge_context};
+use crate::value::{Field, Value};
+
+/// Whether a line shows what is bound to the record's task beside the record's own fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bound {
+    /// It does; of a name that both have, the record's own is shown.
+    #[default]
+    Shown,
+    /// It does not.
+    Hidden,
+}
+
+/// What a line may not be longer than, and how the next one begins.
+pub(super) struct Wrap<'a> {
+    pub(super) width: usize,
+    pub(super) indent: &'a str,
+}
+
+/// The text behind `=`, in quotes where it would not be one word.
+pub(super) struct Text<'a>(pub(super) &'a Value<'a>);
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text: Cow<'_, str> = match self.0 {
+            Value::Text(text) => Cow::Borrowed(text),
+            // The others follow as lines of their own.
+            Value::Error(chain) => chain.first().map_or(Cow::Borrowed(""), |link| Cow::Borrowed(link)),
+            value => Cow::Owned(value.to_string()),
+        };
+        if text.is_empty() || text.contains([' ', '"', '=']) {
+            return write!(f, "\"{}\"", Escaped(&text.replace('"', "\\\"")));
+        }
+        Escaped(&text).fmt(f)
+    }
+}
+
+/// The fields that a line shows; a statement of loss says its own in its message.
+pub(super) fn fields_of<'a>(record: &Record<'a>, bound: Bound) -> Vec<Field<'a>> {
+    if record.kind == Kind::Loss {
+        return Vec::new();
+    }
+    let context = record.task.filter(|_| bound == Bound::Shown).map_or(&[][..], |task| &task.context);
+    merge_context(context, &record.fields.to_vec())
+}
+
+/// Puts fields behind each other, on further lines where a line would get too long.
+pub(super) fn put_pairs<W: Write>(line: &mut Line<'_, W>, fields: &[Field<'_>], from: usize, wrap: Option<&Wrap<'_>>) {
+    for (at, field) in fields.iter().enumerate() {
+        let (name, text) = (Escaped(&field.name).to_string(), Text(&field.value).to_string());
+        let start = if at == 0 { line.column().max(from) } else { line.column() };
+        let end = start + name.chars().count() + text.chars().count() + 2;
+        match wrap.filter(|wrap| end > wrap.width && line.column() > wrap.indent.chars().count()) {
+            Some(wrap) => {
+                line.end();
+                line.styled(DIM, wrap.indent);
+            }
+            None => {
+                line.pad_to(start);
+                line.put(' ');
+            }
+        }
+        line.styled(CYAN, name);
+        line.put(format_args!("={text}"));
+    }
+}
+
+/// Calls `each` for the links of error chains, with what goes before each: of the end's error, and of fields that hold one.
+pub(super) fn each_cause(record: &Record<'_>, mut each: impl FnMut(&str, &str)) {
+    for (at, link) in record.end().iter().flat_map(|end| &end.error).enumerate() {
+        each(if at == 0 { "error: " } else { "caused by: " }, link);
+    }
+    record.fields.for_each(|_, value| {
+        if let Value::Error(chain) = value {
+            chain.iter().skip(1).for_each(|link| each("caused by: ", link));
+        }
+    });
+}
+
+/// Appends error chains as indented lines.
+pub(super) fn put_causes<W: Write>(line: &mut Line<'_, W>, record: &Record<'_>) {
+    each_cause(record, |before, link| {
+        line.put(format_args!("    {before}{}", Escaped(link)));
+        line.end();
+    });
+}

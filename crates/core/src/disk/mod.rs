@@ -4,12 +4,14 @@
 //! [`real`] is the operating system's. Nothing here retries and nothing here knows what is in a file.
 
 mod mapping;
+mod lock;
 mod real;
 
+pub use lock::FileLock;
 pub use mapping::{Mapping, Sentinel};
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -33,6 +35,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
 
     /// The content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Opens a file to read it piece by piece, whatever becomes of its name meanwhile.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(io::Cursor::new(self.read(path)?)))
+    }
 
     /// How a file ends.
     fn tail(&self, path: &Path) -> io::Result<Tail>;

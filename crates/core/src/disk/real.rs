@@ -43,6 +43,10 @@ impl Disk for RealDisk {
         fs::read(path)
     }
 
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
     fn tail(&self, path: &Path) -> io::Result<Tail> {
         let mut file = File::open(path)?;
         let bytes = file.seek(SeekFrom::End(0))?;

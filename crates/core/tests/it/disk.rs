@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use spanlake_core::disk::{Access, real};
+use spanlake_core::disk::{Access, FileLock, real};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -60,4 +60,28 @@ fn names_change_and_go() {
     disk.remove_folder(&inner).unwrap();
     assert_eq!(disk.sync_folder(&inner).unwrap_err().kind(), ErrorKind::NotFound);
     assert!(disk.list(folder.path()).unwrap().is_empty());
+}
+
+#[test]
+fn a_lock_has_one_holder_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let held = FileLock::take(&path).unwrap().expect("nobody has it");
+    assert!(FileLock::take(&path).unwrap().is_none());
+    drop(held);
+    assert!(!path.exists());
+    let again = FileLock::take(&path).unwrap();
+    assert!(again.is_some() && path.exists());
+    assert_eq!(FileLock::take(&folder.path().join("none/lock")).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn an_open_file_is_read_whatever_becomes_of_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    fs::write(&from, "one").unwrap();
+    let mut reader = real().open(&from).unwrap();
+    fs::rename(&from, &to).unwrap();
+    fs::write(&from, "two").unwrap();
+    assert_eq!(std::io::read_to_string(&mut reader).unwrap(), "one");
 }

@@ -7,9 +7,13 @@
 //! | [`JsonlSink`] | JSON lines, at once | `<lake>/debug_json/records/` |
 //! | [`SystemLogSink`] | lines of text, at once | `<lake>/debug_json/system_log/` |
 //! | [`ParquetSink`] | columns, whole files | `<lake>/analyst/records/` |
-//! | [`StreamSink`] | lines of text, at once | standard error or output |
+//! | [`FileSink`] | what a renderer makes, at once | a file that somebody named |
+//! | [`RollingFileSink`] | what a renderer makes, at once | `name`, and `name.0001` and so on for what was before |
+//! | [`StreamSink`] | what a renderer makes, at once | standard error or output |
+//! | [`TestSink`] | records, and what a renderer makes | memory |
+//! | [`NullSink`] | nothing | |
 //!
-//! Below that lie the folders of a [`Partition`], one a day unless told otherwise, by the UTC time of each record. Files
+//! Below the folders of the first three lie the folders of a [`Partition`], one a day unless told otherwise, by the UTC time of each record. Files
 //! carry the name of the process whose records they hold ([`LakeFile`]), so any number of processes share a lake.
 //!
 //! # Flow
@@ -30,7 +34,7 @@
 //! - *A sync fails*, of a file or of the folder that its name is in: nothing. Nobody knows what is on the disk then, and a
 //!   later sync that succeeds does not say, so that the file is sealed: a log is cut back to what is known to be durable
 //!   and never written to again; the text that it was to hold is still in memory and goes to the next file within the
-//!   same flush. A Parquet file is removed, visible or not, and its rows are published under the next free number. If
+//!   same flush. A file that somebody named is cut back too, and its text written again where it was. A Parquet file is removed, visible or not, and its rows are published under the next free number. If
 //!   that does not succeed either, both are kept, counted as pending, and come before anything newer.
 //! - *The disk stays broken until the end*: what is pending then is lost, as `SinkReport::lost` says.
 //! - *Somebody removes a file that is being written*: what was durable in it. What came since goes to the next file at
@@ -55,6 +59,7 @@
 //!
 //! # Features
 //!
+//! - `gzip`, `zstd`: rolled files are compressed.
 //! - `parquet` (default): [`ParquetSink`], with Arrow and zstd.
 //! - `runs`: the module `runs`, run logs of ETL jobs, with `parquet` and `store`.
 //! - `store`: `store::Store`, where small files and line logs lie; in a folder. Brings nothing in.
@@ -96,6 +101,9 @@ mod append;
 mod jsonl;
 mod text;
 mod stream;
+mod null;
+mod test_sink;
+mod rolling;
 mod recover;
 #[cfg(feature = "parquet")]
 mod draft;
@@ -110,9 +118,14 @@ pub use append::{DEFAULT_MAX_FILE_BYTES, DEFAULT_MAX_UNSYNCED_BYTES};
 pub use jsonl::JsonlSink;
 pub use layout::{LakeFile, LogType, Purpose};
 pub use limits::{DEFAULT_LOOK_EVERY, Keeper, LIVE_FOR, Limits};
+pub use null::NullSink;
 pub use partition::{DEFAULT_PARTITION, Partition};
 pub use recover::{Recovered, Recovery};
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+pub use rolling::Compression;
+pub use rolling::{DEFAULT_MAX_FILES, Every, Existing, FileSink, RollingFileSink, RollingHandle};
 pub use stream::{DEFAULT_STREAM_LEVEL, StreamSink};
+pub use test_sink::{DEFAULT_TEST_BYTES, TestHandle, TestSink};
 pub use text::SystemLogSink;
 
 #[cfg(feature = "parquet")]

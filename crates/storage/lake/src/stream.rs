@@ -1,15 +1,15 @@
-//! Streams: the same lines of text on standard error, standard output, or any other writer.
+//! Streams: lines of text on standard error, standard output, or any other writer.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
-use spanlake_core::render::{Lifecycle, TextLines};
+use spanlake_core::render::{Lifecycle, Renderer, TextLines};
 use spanlake_core::{Batch, Error, LevelFilter, Sink};
 
 /// Default of [`StreamSink::level`].
 pub const DEFAULT_STREAM_LEVEL: LevelFilter = LevelFilter::INFO;
 
-/// Writes records as lines of text to a stream, a batch with one call.
+/// Writes records to a stream as a renderer makes them, a batch with one call.
 ///
 /// A stream takes nothing back: when it fails within a batch, such as a terminal that goes away, the lines before the
 /// fault stay and come again with the next try. A closed pipe is an error like any other.
@@ -17,42 +17,49 @@ pub const DEFAULT_STREAM_LEVEL: LevelFilter = LevelFilter::INFO;
 /// | setting | default |
 /// |---|---|
 /// | [`level`](Self::level) | [`DEFAULT_STREAM_LEVEL`] |
-/// | [`lifecycle`](Self::lifecycle) | [`Lifecycle::Plain`] |
+/// | [`renderer`](Self::renderer) | [`TextLines`]: lines of a system log |
 ///
 /// ```
 /// use spanlake_core::LevelFilter;
+/// use spanlake_core::render::Pretty;
 /// use spanlake_lake::StreamSink;
 ///
-/// let console = StreamSink::stderr().level(LevelFilter::WARN);
+/// let console = StreamSink::stderr().level(LevelFilter::WARN).renderer(Pretty::new());
 /// ```
 #[must_use = "a sink writes what a pump gives it"]
 pub struct StreamSink {
     name: String,
     level: LevelFilter,
     stream: Box<dyn Write + Send>,
-    lines: TextLines,
-    text: String,
+    is_terminal: bool,
+    renderer: Box<dyn Renderer>,
+    text: Vec<u8>,
 }
+
+/// Room for text that is kept after a batch.
+const TEXT_KEPT_BYTES: usize = 1 << 20;
 
 impl StreamSink {
     /// Writes to standard error.
     pub fn stderr() -> Self {
-        Self::to("stderr", io::stderr())
+        Self { is_terminal: io::stderr().is_terminal(), ..Self::to("stderr", io::stderr()) }
     }
 
     /// Writes to standard output.
     pub fn stdout() -> Self {
-        Self::to("stdout", io::stdout())
+        Self { is_terminal: io::stdout().is_terminal(), ..Self::to("stdout", io::stdout()) }
     }
 
-    /// Writes to any writer, which reports call `name`.
+    /// Writes to any writer, which reports call `name`. It is not taken for a terminal: colours come on with
+    /// [`Color::Always`](spanlake_core::render::Color::Always) only.
     pub fn to(name: impl Into<String>, stream: impl Write + Send + 'static) -> Self {
         Self {
             name: name.into(),
             level: DEFAULT_STREAM_LEVEL,
             stream: Box::new(stream),
-            lines: TextLines::default(),
-            text: String::new(),
+            is_terminal: false,
+            renderer: Box::new(TextLines::default()),
+            text: Vec::new(),
         }
     }
 
@@ -62,10 +69,18 @@ impl StreamSink {
         self
     }
 
-    /// How begins and ends of tasks are put into words.
-    pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
-        self.lines.lifecycle = lifecycle;
+    /// What is made of records. Where the stream is a terminal, it is told so.
+    pub fn renderer(mut self, mut renderer: impl Renderer + 'static) -> Self {
+        if self.is_terminal {
+            renderer.set_terminal();
+        }
+        self.renderer = Box::new(renderer);
         self
+    }
+
+    /// Lines of a system log that put begins and ends of tasks into these words, in place of another renderer.
+    pub fn lifecycle(self, lifecycle: Lifecycle) -> Self {
+        self.renderer(TextLines { lifecycle })
     }
 
     fn error(&self, error: io::Error) -> Error {
@@ -84,9 +99,10 @@ impl Sink for StreamSink {
 
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
         self.text.clear();
-        batch.records().for_each(|record| self.lines.put(&mut self.text, record));
+        self.text.shrink_to(TEXT_KEPT_BYTES);
+        batch.records().for_each(|record| self.renderer.render(&mut self.text, record));
         // Flushed at once: a console that lags behind the program misleads whoever watches both.
-        let written = self.stream.write_all(self.text.as_bytes()).and_then(|()| self.stream.flush());
+        let written = self.stream.write_all(&self.text).and_then(|()| self.stream.flush());
         written.map_err(|error| self.error(error))
     }
 

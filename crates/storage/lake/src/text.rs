@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spanlake_core::disk::Disk;
-use spanlake_core::render::{Lifecycle, TextLines};
+use spanlake_core::render::{Lifecycle, Renderer, TextLines};
 use spanlake_core::spool::Ledger;
 use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink};
 
@@ -38,8 +38,6 @@ pub struct SystemLogSink {
     level: LevelFilter,
     log: AppendLog,
     lines: TextLines,
-    /// The lines of one record, kept for its memory.
-    scratch: String,
 }
 
 impl SystemLogSink {
@@ -51,7 +49,6 @@ impl SystemLogSink {
             level: LevelFilter::TRACE,
             log: AppendLog::new("SystemLogSink", lake, LogType::SystemLog, LOG),
             lines: TextLines::default(),
-            scratch: String::new(),
         }
     }
 
@@ -116,12 +113,7 @@ impl Sink for SystemLogSink {
     }
 
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        let Self { log, lines, scratch, .. } = self;
-        log.write(batch, |out, record| {
-            scratch.clear();
-            lines.put(scratch, record);
-            out.extend_from_slice(scratch.as_bytes());
-        })
+        self.log.write(batch, |out, record| self.lines.render(out, record))
     }
 
     fn flush(&mut self) -> Result<(), Error> {

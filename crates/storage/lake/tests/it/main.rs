@@ -7,6 +7,11 @@ mod layout;
 mod jsonl;
 mod system_log;
 mod stream;
+mod memory;
+mod rolling;
+mod rolling_faults;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+mod rolling_compressed;
 mod faults;
 mod changes;
 mod recover;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use spanlake_core::segment::Segment;
 use spanlake_core::{Sink, Value};
-use spanlake_lake::{JsonlSink, ParquetSink, SystemLogSink};
+use spanlake_lake::{FileSink, JsonlSink, ParquetSink, RollingFileSink, SystemLogSink};
 use spanlake_testkit::disk::{EIO, FakeDisk, Fault, PowerCut, seed};
 
 use crate::support::{Script, feed, files, parquet_keys, visible};
@@ -28,7 +28,7 @@ struct Kind {
     read: fn(&Path) -> Vec<String>,
 }
 
-const KINDS: [Kind; 3] = [
+const KINDS: [Kind; 5] = [
     Kind {
         sink: |lake, disk| {
             // Two files for the records of a run.
@@ -39,6 +39,18 @@ const KINDS: [Kind; 3] = [
     },
     Kind {
         sink: |lake, disk| Box::new(SystemLogSink::new(lake).disk(disk.handle())),
+        read: |lake| whole_lines(lake, |line| line.ends_with(END) && !line.contains('\0')),
+    },
+    Kind {
+        sink: |lake, disk| Box::new(FileSink::new(lake.join("log")).disk(disk.handle())),
+        read: |lake| whole_lines(lake, |line| line.ends_with(END) && !line.contains('\0')),
+    },
+    Kind {
+        sink: |lake, disk| {
+            // Some files for the records of a run.
+            let most = NonZeroU64::new(6_000).unwrap();
+            Box::new(RollingFileSink::new(lake.join("log")).max_bytes(most).disk(disk.handle()))
+        },
         read: |lake| whole_lines(lake, |line| line.ends_with(END) && !line.contains('\0')),
     },
     Kind {

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use spanlake_core::render::Lifecycle;
+use spanlake_core::render::{Color, Lifecycle, Logfmt, Pretty};
 use spanlake_core::{LevelFilter, Outcome, Sink};
 use spanlake_lake::{DEFAULT_STREAM_LEVEL, StreamSink};
 
@@ -50,6 +50,24 @@ fn lifecycle_is_as_set() {
     let mut sink = StreamSink::to("calls", calls.clone()).lifecycle(Lifecycle::Timed);
     feed(&mut sink, &script.segment()).unwrap();
     assert!(calls.0.lock().unwrap()[0].contains(" - End (0.50): it ended"));
+}
+
+#[test]
+fn any_renderer_will_do() {
+    let calls = Calls::default();
+    let mut sink = StreamSink::to("calls", calls.clone()).renderer(Logfmt::new());
+    feed(&mut sink, &Script::events("line", 1)).unwrap();
+    assert!(calls.0.lock().unwrap()[0].starts_with("ts=2026-11-20T12:00:00.000001Z level=info"));
+}
+
+#[test]
+fn what_is_no_terminal_has_colors_only_when_they_are_asked_for() {
+    for (color, expected) in [(Color::Auto, false), (Color::Never, false), (Color::Always, true)] {
+        let calls = Calls::default();
+        let mut sink = StreamSink::to("calls", calls.clone()).renderer(Pretty::new().color(color));
+        feed(&mut sink, &Script::events("line", 1)).unwrap();
+        assert_eq!(calls.0.lock().unwrap()[0].contains('\u{1b}'), expected, "{color:?}");
+    }
 }
 
 #[cfg(unix)]

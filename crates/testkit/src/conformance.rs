@@ -74,7 +74,7 @@ pub trait Stand {
 pub const MIDNIGHT_US: i64 = 1_795_219_200_000_000;
 
 /// Text that breaks lines, moves cursors, reorders what is read, forges records, or is too long.
-const HOSTILE: [&str; 8] = [
+pub(crate) const HOSTILE: [&str; 8] = [
     "two\nlines\r\nand \u{2028} more",
     "\u{1b}[2J\u{1b}]0;title\u{7}",
     "\u{202e}reversed\u{2066}",

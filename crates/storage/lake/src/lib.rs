@@ -13,8 +13,9 @@
 //! | [`TestSink`] | records, and what a renderer makes | memory |
 //! | [`NullSink`] | nothing | |
 //!
-//! Below the folders of the first three lie the folders of a [`Partition`], one a day unless told otherwise, by the UTC time of each record. Files
-//! carry the name of the process whose records they hold ([`LakeFile`]), so any number of processes share a lake.
+//! Below the folders of the first three lie the folders of a [`Partition`], one a day unless told otherwise, by the UTC
+//! time of each record. Files carry the name of the process whose records they hold ([`LakeFile`]), so any number of
+//! processes share a lake.
 //!
 //! # Flow
 //!

@@ -21,8 +21,14 @@ mod documents;
 /// The suite finds the sinks that break a promise.
 mod conformance;
 
-/// The sinks of the lake pass the suite.
+/// The sinks pass the suite.
 mod sinks;
+
+/// The renderers pass their suite, and it finds those that break a promise.
+mod renderers;
+
+/// The processors pass their suite, and it finds those that break a promise.
+mod processors;
 
 /// The fake disk fails as told, and a power cut leaves what one could.
 mod disk;

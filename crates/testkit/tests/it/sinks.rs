@@ -1,13 +1,21 @@
-//! The sinks of the lake pass the suite.
+//! The sinks pass the suite.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
+use std::io::{self, Write};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use arrow_array::{Array, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use spanlake_core::render::{JsonLines, Logfmt};
 use spanlake_core::{LevelFilter, Sink};
-use spanlake_lake::{JsonlSink, LakeFile, ParquetSink, SystemLogSink};
+use spanlake_lake::{
+    Every, FileSink, JsonlSink, LakeFile, ParquetSink, RollingFileSink, StreamSink, SystemLogSink, TestHandle, TestSink,
+};
 use spanlake_testkit::conformance::{Stand, check};
+use spanlake_testkit::disk::{ENOSPC, FakeDisk, Fault, Operation};
 use tempfile::TempDir;
 
 #[test]
@@ -25,6 +33,128 @@ fn parquet_conforms() {
     check(|| {
         Lake::new("analyst/records", |lake, level| Box::new(ParquetSink::new(lake).level(level)), parquet_messages)
     });
+}
+
+#[test]
+fn one_file_conforms() {
+    check(|| {
+        Named::new(|named, level| {
+            let sink = FileSink::new(named.path()).renderer(JsonLines::default());
+            Box::new(sink.level(level).disk(named.disk.handle()))
+        })
+    });
+}
+
+#[test]
+fn rolling_files_conform() {
+    check(|| {
+        Named::new(|named, level| {
+            let files = NonZeroU64::new(1_000).expect("more than a run has");
+            let sink = RollingFileSink::new(named.path()).renderer(JsonLines::default()).disk(named.disk.handle());
+            Box::new(sink.level(level).max_bytes(NonZeroU64::new(1 << 20).expect("a mebibyte")).max_files(files))
+        })
+    });
+    check(|| {
+        Named::new(|named, level| {
+            let files = NonZeroU64::new(1_000).expect("more than a run has");
+            let sink = RollingFileSink::new(named.path()).renderer(JsonLines::default()).disk(named.disk.handle());
+            Box::new(sink.level(level).every(Every::Seconds(NonZeroU64::MIN)).max_files(files))
+        })
+    });
+}
+
+#[test]
+fn streams_conform() {
+    check(Stream::default);
+}
+
+#[test]
+fn memory_conforms() {
+    check(Memory::default);
+}
+
+/// A folder with a file and what was rolled, on a disk that fails when told.
+struct Named {
+    folder: TempDir,
+    disk: FakeDisk,
+    sink: fn(&Self, LevelFilter) -> Box<dyn Sink>,
+}
+
+impl Named {
+    fn new(sink: fn(&Self, LevelFilter) -> Box<dyn Sink>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { disk: FakeDisk::new(folder.path()), folder, sink }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("logs/log")
+    }
+}
+
+impl Stand for Named {
+    fn sink(&self, level: LevelFilter) -> Box<dyn Sink> {
+        (self.sink)(self, level)
+    }
+
+    fn read(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path().join("logs")).into_iter().flatten();
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let mut paths: Vec<_> = paths.filter(|path| !path.ends_with(".log.lock")).collect();
+        // The newest has no number, and the oldest the highest.
+        paths.sort_by(|one, other| other.cmp(one));
+        paths.iter().flat_map(|path| json_messages(path)).collect()
+    }
+
+    fn obstruct(&self) -> bool {
+        self.disk.fail(Fault::at(1).of(Operation::Write).error(ENOSPC).tearing().for_ever());
+        true
+    }
+
+    fn clear(&self) {
+        self.disk.heal();
+    }
+}
+
+/// A stream that everything can be read from again.
+#[derive(Clone, Default)]
+struct Stream(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no test panics here").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stand for Stream {
+    fn sink(&self, level: LevelFilter) -> Box<dyn Sink> {
+        Box::new(StreamSink::to("stream", self.clone()).level(level).renderer(Logfmt::new()))
+    }
+
+    fn read(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().expect("no test panics here").clone()).expect("text");
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+/// The memory of one sink after the other.
+#[derive(Default)]
+struct Memory(RefCell<Vec<TestHandle>>);
+
+impl Stand for Memory {
+    fn sink(&self, level: LevelFilter) -> Box<dyn Sink> {
+        let sink = TestSink::new().level(level).renderer(JsonLines::default());
+        self.0.borrow_mut().push(sink.handle());
+        Box::new(sink)
+    }
+
+    fn read(&self) -> Vec<String> {
+        let handles = self.0.borrow();
+        handles.iter().flat_map(TestHandle::records).map(|record| record.message).collect()
+    }
 }
 
 /// A lake of its own for one sink.

@@ -17,7 +17,8 @@
 
 //! # Features
 //!
-//! - `patterns`: [`processors::Redact`] by regular expressions, with the crate `regex`.
+//! `patterns`: redaction of what regular expressions find in texts, at the call and by [`processors::Redact`], which brings
+//! the crate `regex`.
 
 #![warn(missing_docs)]
 
@@ -31,6 +32,7 @@ pub mod secret;
 pub mod record;
 pub mod loss;
 pub mod segment;
+pub mod redact;
 pub mod guest;
 pub mod spool;
 pub mod buffer;
@@ -47,6 +49,7 @@ pub use loss::{Cause, Loss, Losses};
 pub use processor::Processor;
 pub use pump::{Pump, PumpBuilder, Report, SinkReport, SinkState};
 pub use record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task};
+pub use redact::{Redacted, Redaction, Redactor};
 pub use render::OwnedRecord;
 pub use secret::Secret;
 pub use sink::{Batch, Deleted, FileState, Recipe, Sink};

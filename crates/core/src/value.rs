@@ -393,7 +393,10 @@ impl<'a> Fields<'a> {
         match self {
             Fields::Encoded { names, body } => {
                 let mut cursor = Cursor::new(body);
-                let name = || read_name(&mut cursor, names).filter(|_| skip_value(&mut cursor, 0).is_some());
+                let name = || {
+                    let name = read_name(&mut cursor).and_then(|name| text_of(name, names))?;
+                    skip_value(&mut cursor, 0).map(|()| name)
+                };
                 std::iter::from_fn(name).any(is)
             }
             Fields::Edited(fields) => fields.iter().any(|field| is(&field.name)),
@@ -602,7 +605,7 @@ fn char_boundary(text: &str) -> usize {
     if text.len() <= MAX_TEXT_BYTES { text.len() } else { floor_char_boundary(text, CUT_TEXT_BYTES) }
 }
 
-fn floor_char_boundary(text: &str, at: usize) -> usize {
+pub(crate) fn floor_char_boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
@@ -618,16 +621,37 @@ fn unzigzag(value: u64) -> i64 {
 
 #[inline]
 fn read_field<'a>(cursor: &mut Cursor<'a>, names: &[&'a str]) -> Option<Field<'a>> {
-    Some(Field { name: Cow::Borrowed(read_name(cursor, names)?), value: read_value(cursor, 0)? })
+    let name = text_of(read_name(cursor)?, names)?;
+    Some(Field { name: Cow::Borrowed(name), value: read_value(cursor, 0)? })
 }
 
 #[inline]
-fn read_name<'a>(cursor: &mut Cursor<'a>, names: &[&'a str]) -> Option<&'a str> {
+fn text_of<'a>(name: Name<'a>, names: &[&'a str]) -> Option<&'a str> {
+    match name {
+        Name::Index(index) => names.get(index).copied(),
+        Name::Text(name) => Some(name),
+    }
+}
+
+#[inline]
+fn read_name<'a>(cursor: &mut Cursor<'a>) -> Option<Name<'a>> {
     if cursor.is_empty() {
         return None;
     }
-    let name = cursor.varint()?;
-    if name == 1 { cursor.text() } else { names.get((name >> 1) as usize).copied() }
+    Some(match cursor.varint()? {
+        1 => Name::Text(cursor.text()?),
+        index => Name::Index((index >> 1) as usize),
+    })
+}
+
+/// Calls `each` for every field of a body, named as it is there.
+pub(crate) fn read_named<'a>(body: &'a [u8], mut each: impl FnMut(Name<'a>, Value<'a>)) {
+    let mut cursor = Cursor::new(body);
+    while let Some(name) = read_name(&mut cursor)
+        && let Some(value) = read_value(&mut cursor, 0)
+    {
+        each(name, value);
+    }
 }
 
 /// All fields of a body.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use spanlake_capture::{CaptureLayer, Guard};
-use spanlake_core::{Category, Error, LevelFilter, Policy, Stage};
+use spanlake_core::{Category, Error, LevelFilter, Policy, Redaction, Stage};
 #[cfg(feature = "etl")]
 use spanlake_etl::EtlLayer;
 #[cfg(feature = "parquet")]
@@ -35,6 +35,7 @@ pub const DEFAULT_FILE_LEVEL: LevelFilter = LevelFilter::DEBUG;
 /// | [`spool`](Self::spool) | none: records wait in memory |
 /// | [`shutdown_on_signals`](Self::shutdown_on_signals) | not: SIGTERM and SIGINT are the program's |
 /// | [`limits`](Self::limits) | none: the lake grows as it is written to |
+/// | [`redact`](Self::redact) | nothing |
 /// | [`etl`](Self::etl) | none: no rows for runs |
 #[derive(Debug)]
 #[must_use = "nothing is set up until `init`"]
@@ -47,6 +48,7 @@ pub struct Builder {
     signals: bool,
     spool: bool,
     limits: Limits,
+    redaction: Redaction,
     #[cfg(feature = "etl")]
     etl: Option<EtlLayer>,
 }
@@ -76,6 +78,7 @@ pub fn builder() -> Builder {
         signals: false,
         spool: false,
         limits: Limits::new(),
+        redaction: Redaction::new(),
         #[cfg(feature = "etl")]
         etl: None,
     }
@@ -160,13 +163,20 @@ impl Builder {
         self
     }
 
+    /// What is replaced in records before they are stored anywhere, such as [`Redaction::secrets`]; see
+    /// [`CaptureLayerBuilder::redact`](crate::CaptureLayerBuilder::redact). The rows of runs and jobs do not go through it.
+    pub fn redact(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// Sets it up; see [`init`].
     pub fn init(self) -> Result<Guard, Error> {
         #[cfg(feature = "etl")]
         let etl = self.etl;
-        let Self { lake, console, files, service, policy, signals, spool, limits, .. } = self;
+        let Self { lake, console, files, service, policy, signals, spool, limits, redaction, .. } = self;
         let level = console.max(files);
-        let capture = CaptureLayer::builder().level(level).service(service).policy(policy);
+        let capture = CaptureLayer::builder().level(level).service(service).policy(policy).redact(redaction);
         // Neither changes what the program does, only what is left of it. What a signal does is the program's to say.
         let capture = capture.shutdown_at_exit().shutdown_on_fatal_panic();
         let capture = if signals { capture.shutdown_on_signals() } else { capture };

@@ -110,6 +110,7 @@ impl Control {
             losses,
             sinks,
             spool: buffer.spool_report(),
+            redacted: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::loss::Losses;
+use crate::redact::Redacted;
 use crate::sink::Deleted;
 use crate::spool::SpoolReport;
 
@@ -29,6 +30,8 @@ pub struct Report {
     pub sinks: Vec<SinkReport>,
     /// How the crash-proof spool is doing, if there is one.
     pub spool: Option<SpoolReport>,
+    /// What was replaced in records before they were stored, by rule.
+    pub redacted: Vec<Redacted>,
 }
 
 /// One sink's part of a report.
@@ -89,6 +92,10 @@ impl fmt::Display for Report {
         }
         if self.pending > 0 {
             write!(f, ", {} pending", self.pending)?;
+        }
+        let redacted: u64 = self.redacted.iter().map(|rule| rule.count).sum();
+        if redacted > 0 {
+            write!(f, ", {redacted} values redacted")?;
         }
         if let Some(spool) = self.spool.as_ref().filter(|spool| spool.unprotected_pages > 0) {
             write!(f, ", {} pages of the spool were memory", spool.unprotected_pages)?;

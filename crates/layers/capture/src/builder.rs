@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use spanlake_core::spool::SpoolOptions;
-use spanlake_core::{Buffer, BufferOptions, Error, LevelFilter, Policy, Processor, PumpBuilder, Sink, Source};
+use spanlake_core::{
+    Buffer, BufferOptions, Error, LevelFilter, Policy, Processor, PumpBuilder, Redaction, Sink, Source,
+};
 
 use crate::ends::{self, End};
 use crate::guard::Guard;
@@ -27,6 +29,7 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// | [`capacity_records`](Self::capacity_records) | not counted |
 /// | [`policy`](Self::policy) | [`Policy::DropLowest`] |
 /// | [`spool`](Self::spool) | none: records wait in memory |
+/// | [`redact`](Self::redact) | nothing |
 /// | [`service`](Self::service) | none |
 /// | [`drain_every`](Self::drain_every) | [`spanlake_core::pump::DEFAULT_DRAIN_EVERY`]: 100 ms |
 /// | [`flush_every`](Self::flush_every) | [`spanlake_core::pump::DEFAULT_FLUSH_EVERY`]: 60 s |
@@ -42,6 +45,7 @@ pub struct CaptureLayerBuilder {
     ends: Vec<End>,
     pump: PumpBuilder,
     spool: Option<SpoolOptions>,
+    redaction: Option<Redaction>,
 }
 
 impl CaptureLayerBuilder {
@@ -54,6 +58,7 @@ impl CaptureLayerBuilder {
             ends: Vec::new(),
             pump: PumpBuilder::new(),
             spool: None,
+            redaction: None,
         }
     }
 
@@ -98,6 +103,22 @@ impl CaptureLayerBuilder {
     /// What happens to records that find the buffer full.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.buffer.policy = policy;
+        self
+    }
+
+    /// What is replaced before a record is stored anywhere: in the fields and messages of events, in the context and the
+    /// messages of tasks, in what they failed with. Other layers of the stack see everything as it was said.
+    ///
+    /// ```
+    /// use spanlake_capture::CaptureLayer;
+    /// use spanlake_core::Redaction;
+    ///
+    /// let (capture, guard) = CaptureLayer::builder().redact(Redaction::secrets().hash("*email*")).build()?;
+    /// # drop((capture, guard));
+    /// # Ok::<(), spanlake_core::Error>(())
+    /// ```
+    pub fn redact(mut self, redaction: Redaction) -> Self {
+        self.redaction = Some(redaction);
         self
     }
 
@@ -174,30 +195,32 @@ impl CaptureLayerBuilder {
     }
 
     /// The layer, and the guard that ends it well. Without a sink, records stay in memory for
-    /// [`CaptureLayer::drain_handle`]. Fails when a thread cannot be started, the spool not be made, or the operating
-    /// system will not tell of an end; sinks open what they need when the first record comes, and their failures show in
+    /// [`CaptureLayer::drain_handle`]. Fails when a rule of redaction makes no sense, a thread cannot be started, the spool
+    /// not be made, or the operating system will not tell of an end; sinks open what they need when the first record comes, and their failures show in
     /// the [`Report`](spanlake_core::Report).
     pub fn build(self) -> Result<(CaptureLayer, Guard), Error> {
-        let Self { level, buffer, service, shutdown_timeout, ends, pump, spool } = self;
+        let Self { level, buffer, service, shutdown_timeout, ends, pump, spool, redaction } = self;
+        let redactor = redaction.filter(|redaction| !redaction.is_empty()).map(Redaction::build).transpose()?;
         let source = Source::this_process(&service);
         let buffer = match spool {
             None => Buffer::new(&buffer, source),
             Some(spool) => Buffer::with_spool(&buffer, source, &spool, pump.recipes())?,
         };
-        let layer = CaptureLayer::with(buffer.clone(), level);
+        let layer = CaptureLayer::with(buffer.clone(), level, redactor.clone());
         if pump.has_no_sink() {
-            return Ok((layer, Guard::new(Running::new(buffer, None, shutdown_timeout))));
+            let running = Running::new(buffer, None, shutdown_timeout).redactor(redactor);
+            return Ok((layer, Guard::new(running)));
         }
         // First, because a pump that runs cannot be taken back.
         ends::listen_to(&ends)?;
         let pump = pump.spawn(buffer.clone())?;
-        let guard = Guard::new(Running::new(buffer, Some(pump), shutdown_timeout));
+        let guard = Guard::new(Running::new(buffer, Some(pump), shutdown_timeout).redactor(redactor));
         ends::look_after(guard.handle().running(), ends);
         Ok((layer, guard))
     }
 
     pub(crate) fn build_in_memory(self) -> CaptureLayer {
-        CaptureLayer::with(Buffer::new(&self.buffer, Source::this_process(&self.service)), self.level)
+        CaptureLayer::with(Buffer::new(&self.buffer, Source::this_process(&self.service)), self.level, None)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spanlake_core::{Buffer, Category, Error, Pump, Report, Stage};
+use spanlake_core::{Buffer, Category, Error, Pump, Redactor, Report, Stage};
 
 /// Flushes or ends a capture whose [`Guard`](crate::Guard) is somewhere else; a cheap clone of
 /// [`Guard::handle`](crate::Guard::handle).
@@ -20,6 +20,7 @@ pub struct CaptureHandle {
 pub(crate) struct Running {
     buffer: Buffer,
     pump: Option<Pump>,
+    redactor: Option<Redactor>,
     /// How long an end may take that names no time itself.
     pub(crate) timeout: Duration,
 }
@@ -40,7 +41,7 @@ impl CaptureHandle {
 
     /// Writes everything recorded so far and makes it durable and visible, waiting at most `timeout`.
     pub fn flush(&self, timeout: Duration) -> Report {
-        self.running.pump.as_ref().map_or_else(|| self.report(), |pump| pump.flush(timeout))
+        self.running.flush(timeout)
     }
 
     /// What became of the records so far; waits for nothing.
@@ -65,7 +66,16 @@ impl CaptureHandle {
 
 impl Running {
     pub(crate) fn new(buffer: Buffer, pump: Option<Pump>, timeout: Duration) -> Self {
-        Self { buffer, pump, timeout }
+        Self { buffer, pump, redactor: None, timeout }
+    }
+
+    pub(crate) fn redactor(mut self, redactor: Option<Redactor>) -> Self {
+        self.redactor = redactor;
+        self
+    }
+
+    fn flush(&self, timeout: Duration) -> Report {
+        self.pump.as_ref().map_or_else(|| self.report(), |pump| self.counted(pump.flush(timeout)))
     }
 
     /// Whether there is anything to end: records in memory wait for whoever drains them.
@@ -75,7 +85,7 @@ impl Running {
 
     pub(crate) fn shutdown(&self, timeout: Duration) -> Report {
         match &self.pump {
-            Some(pump) => pump.shutdown(timeout),
+            Some(pump) => self.counted(pump.shutdown(timeout)),
             None => {
                 self.buffer.close();
                 self.buffer.close_spool();
@@ -88,13 +98,19 @@ impl Running {
     /// what other threads record until the very end is recovered at the next start, and so is what takes the sinks too long.
     pub(crate) fn end(&self, timeout: Duration) -> Report {
         match &self.pump {
-            Some(pump) if self.buffer.is_spooled() => pump.flush(timeout.min(LONGEST_SPOOLED_END)),
+            Some(_) if self.buffer.is_spooled() => self.flush(timeout.min(LONGEST_SPOOLED_END)),
             _ => self.shutdown(timeout),
         }
     }
 
     fn report(&self) -> Report {
-        self.pump.as_ref().map_or_else(|| in_memory(&self.buffer), Pump::report)
+        self.counted(self.pump.as_ref().map_or_else(|| in_memory(&self.buffer), Pump::report))
+    }
+
+    /// A report with what was redacted, of which the pump knows nothing.
+    fn counted(&self, mut report: Report) -> Report {
+        report.redacted = self.redactor.as_ref().map(Redactor::counts).unwrap_or_default();
+        report
     }
 }
 

@@ -1,6 +1,6 @@
 //! The layer: forwards what `tracing` says to the recording half.
 
-use spanlake_core::{Buffer, LevelFilter};
+use spanlake_core::{Buffer, LevelFilter, Redactor};
 use spanlake_scope::Recorder;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Subscriber};
@@ -34,8 +34,9 @@ impl CaptureLayer {
         DrainHandle::new(self.recorder.buffer().clone())
     }
 
-    pub(crate) fn with(buffer: Buffer, level: LevelFilter) -> Self {
-        Self { recorder: Recorder::new(buffer, level, spanlake_core::clock::Clock::new()) }
+    pub(crate) fn with(buffer: Buffer, level: LevelFilter, redactor: Option<Redactor>) -> Self {
+        let clock = spanlake_core::clock::Clock::new();
+        Self { recorder: Recorder::new(buffer, level, clock).redact(redactor) }
     }
 }
 

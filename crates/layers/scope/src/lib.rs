@@ -44,6 +44,7 @@ mod rules;
 mod task;
 mod local;
 mod visit;
+mod redact;
 mod tracker;
 mod layer;
 mod recorder;

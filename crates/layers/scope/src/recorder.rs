@@ -7,13 +7,14 @@ use spanlake_core::clock::{Clock, utc_now_ns};
 use spanlake_core::guest::{self, Place};
 use spanlake_core::loss::Loss;
 use spanlake_core::segment::{EndHead, Message, RecordHead};
-use spanlake_core::{Buffer, Cause, Level, LevelFilter};
+use spanlake_core::{Buffer, Cause, Level, LevelFilter, Redactor};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::local::{self, Local, Scratch};
+use crate::redact;
 use crate::rules::Rules;
 use crate::task::Task;
 use crate::tracker::Tracker;
@@ -28,6 +29,7 @@ pub struct Recorder {
     tracker: Tracker,
     buffer: Buffer,
     level: LevelFilter,
+    redactor: Option<Redactor>,
 }
 
 /// Recorders alive in this process; a lone one needs no stamps.
@@ -49,7 +51,13 @@ impl Recorder {
         if RECORDERS.fetch_add(1, Ordering::Relaxed) > 0 {
             STAMPING.store(true, Ordering::Relaxed);
         }
-        Self { tracker: Tracker::new(Rules::default(), clock), buffer, level }
+        Self { tracker: Tracker::new(Rules::default(), clock), buffer, level, redactor: None }
+    }
+
+    /// Replaces what must not be read before it is written into the buffer.
+    pub fn redact(mut self, redactor: Option<Redactor>) -> Self {
+        self.redactor = redactor;
+        self
     }
 
     /// Where the records go.
@@ -144,6 +152,10 @@ impl Recorder {
         let metadata = event.metadata();
         let is_log = visit::is_log(metadata);
         scratch.visit(event, is_log);
+        let redactor = self.redactor.as_ref();
+        if let Some(redactor) = redactor {
+            redact::event(redactor, metadata, scratch);
+        }
 
         let registry = self.tracker.registry();
         let contextual = || local::innermost(entered, registry).map(|slot| &slot.task);
@@ -153,7 +165,7 @@ impl Recorder {
         let level = *metadata.level();
         let need = FRAME_BYTES + scratch.message.len() + scratch.body.bytes().len();
         shard.offer(&Offer { level, ts_ns, need, admission: Admission::Event }, |writer, _| {
-            let task = task.map(|task| task.describe(writer));
+            let task = task.map(|task| task.describe(writer, redactor));
             let callsite = if is_log {
                 scratch.log.describe(metadata, writer)
             } else {
@@ -171,20 +183,23 @@ impl Recorder {
         let (shard, scratch, ..) = local.parts(&self.buffer);
         let ts_ns = task.started_ns();
         let seq = task.begin_seq();
-        let message = task.message();
-        let Scratch { message: scratch, body, .. } = scratch;
+        let redactor = self.redactor.as_ref();
+        let has_message = task.message().is_some();
+        if has_message {
+            self.set_message(task, task.message(), scratch, &mut []);
+        }
+        let Scratch { message, body, .. } = scratch;
         // When this layer has just made the task, its context is still where it was put together.
         let context = if fresh { Some(body.bytes()) } else { None };
-        let need = FRAME_BYTES + message.map_or(0, str::len) + body.bytes().len();
+        let need = FRAME_BYTES + if has_message { message.len() } else { 0 } + body.bytes().len();
         let kept = shard.offer(&Offer { level, ts_ns, need, admission: Admission::Begin }, |writer, _| {
-            let Some(message) = message else {
-                return task.describe_with_begin(writer, context);
-            };
-            scratch.set(message);
-            let described = task.describe(writer);
+            if !has_message {
+                return task.describe_with_begin(writer, redactor, context);
+            }
+            let described = task.describe(writer, redactor);
             let callsite = Some(visit::describe_callsite(task.metadata(), writer));
             let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
-            writer.begin(&head, scratch, &[]);
+            writer.begin(&head, message, &[]);
         });
         if kept {
             task.set_begin_kept(self.tracker.number);
@@ -193,21 +208,21 @@ impl Recorder {
 
     fn end(&self, local: &mut Local, task: &Task) {
         let now_ns = self.tracker.clock.monotonic_ns();
-        let ending = task.ending(now_ns);
+        let mut ending = task.ending(now_ns);
         let level = ending.level;
         if level > self.level {
             return;
         }
         let begin_kept = task.begin_kept(self.tracker.number);
         let (shard, scratch, anchor, _) = local.parts(&self.buffer);
-        scratch.message.clear();
-        ending.message.iter().for_each(|message| scratch.message.set(message));
+        let redactor = self.redactor.as_ref();
+        self.set_message(task, ending.message.as_deref(), scratch, &mut ending.error);
         let ts_ns = anchor.utc_ns(now_ns);
         let seq = task.end_seq();
         let error_len: usize = ending.error.iter().map(|link| link.len() + 2).sum();
         let need = FRAME_BYTES + 24 + scratch.message.len() + error_len;
         shard.offer(&Offer { level, ts_ns, need, admission: Admission::End { begin_kept } }, |writer, shortest| {
-            let described = task.describe(writer);
+            let described = task.describe(writer, redactor);
             let callsite = Some(visit::describe_callsite(task.metadata(), writer));
             let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
             let (outcome, duration_ns, busy_ns) = (ending.outcome, ending.duration_ns, ending.busy_ns);
@@ -218,6 +233,16 @@ impl Recorder {
             writer.end(&head, &end, if shortest { &no_message } else { &scratch.message }, &[]);
             task.forget(writer);
         });
+    }
+
+    /// Puts the text of a begin or an end where it is written from.
+    #[inline]
+    fn set_message(&self, task: &Task, message: Option<&str>, scratch: &mut Scratch, error: &mut [String]) {
+        scratch.message.clear();
+        message.iter().for_each(|message| scratch.message.set(message));
+        if let Some(redactor) = self.redactor.as_ref() {
+            redact::lifecycle(redactor, task, scratch, error);
+        }
     }
 
     /// Counts a record that was made while this thread was recording another. What the pump's own thread logs is not

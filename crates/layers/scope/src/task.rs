@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use smallvec::SmallVec;
+use spanlake_core::Redactor;
 use spanlake_core::key::MAX_DEPTH;
+use spanlake_core::redact::Hits;
 use spanlake_core::segment::{SegmentWriter, TaskDefinition, TaskOrigin, TaskRef};
 use spanlake_core::sync::{Arc, Mutex, lock};
 use spanlake_core::value::{BodyWriter, Name};
@@ -12,6 +14,7 @@ use tracing_core::Metadata;
 use uuid::Uuid;
 
 use crate::carrier::Carrier;
+use crate::redact;
 use crate::tracker;
 use crate::visit;
 
@@ -59,11 +62,13 @@ enum Origin {
     Continued(Box<TaskKey>),
 }
 
-/// What is known of the end before it comes.
+/// What is known of the end before it comes, and what else few tasks have.
 #[derive(Debug, Default)]
 struct Words {
     success: Option<String>,
     error: Vec<String>,
+    /// What of its context each redactor, by number, has counted.
+    counted: Vec<(u64, Hits)>,
 }
 
 /// How a task ended, as its end record says it.
@@ -84,6 +89,8 @@ struct Description<'a> {
     origin: TaskOrigin<'a>,
     context: &'a [u8],
     begins: bool,
+    /// What the context goes through on its way.
+    redactor: Option<&'a Redactor>,
 }
 
 /// What a new task is made from.
@@ -368,25 +375,41 @@ impl Task {
 
     /// Its place in the dictionary of the segment that is being written, describing it as needed.
     #[inline]
-    pub(crate) fn describe(&self, writer: &mut SegmentWriter) -> TaskRef {
+    pub(crate) fn describe(&self, writer: &mut SegmentWriter, redactor: Option<&Redactor>) -> TaskRef {
         let epoch = EPOCH.load(Ordering::Acquire);
         match writer.task(self.0.serial) {
             Some(known) if known.epoch == epoch => known.task,
-            _ => self.describe_anew(writer, epoch),
+            _ => self.describe_anew(writer, epoch, redactor),
         }
     }
 
     /// Describes it and writes its begin with that. `context` is its own, for a caller that still has it at hand.
-    pub(crate) fn describe_with_begin(&self, writer: &mut SegmentWriter, context: Option<&[u8]>) {
-        let (origin, _) = self.describe_origin(writer);
+    pub(crate) fn describe_with_begin(
+        &self,
+        writer: &mut SegmentWriter,
+        redactor: Option<&Redactor>,
+        context: Option<&[u8]>,
+    ) {
+        let (origin, _) = self.describe_origin(writer, redactor);
         let epoch = EPOCH.load(Ordering::Acquire);
         if let Some(context) = context {
-            self.define(writer, epoch, 0, &Description { origin, context, begins: true });
+            self.define(writer, epoch, 0, &Description { origin, context, begins: true, redactor });
             return;
         }
         let context = lock(&self.0.context);
         let version = self.0.context_version.load(Ordering::Relaxed);
-        self.define(writer, epoch, version, &Description { origin, context: &context, begins: true });
+        self.define(writer, epoch, version, &Description { origin, context: &context, begins: true, redactor });
+    }
+
+    /// Those of a redactor's hits in its context that were not counted before; they are from now on.
+    pub(crate) fn not_counted(&self, redactor: u64, hits: &Hits) -> Hits {
+        let mut words = lock(&self.0.words);
+        let counted = &mut words.get_or_insert_default().counted;
+        let at = counted.iter().position(|(number, _)| *number == redactor).unwrap_or_else(|| {
+            counted.push((redactor, Hits::default()));
+            counted.len() - 1
+        });
+        hits.beyond(&mut counted[at].1)
     }
 
     /// It has ended, and no more is written of it.
@@ -394,8 +417,8 @@ impl Task {
         writer.forget_task(self.0.serial);
     }
 
-    fn describe_anew(&self, writer: &mut SegmentWriter, epoch: u64) -> TaskRef {
-        let (origin, parent) = self.describe_origin(writer);
+    fn describe_anew(&self, writer: &mut SegmentWriter, epoch: u64, redactor: Option<&Redactor>) -> TaskRef {
+        let (origin, parent) = self.describe_origin(writer, redactor);
         let context = lock(&self.0.context);
         let version = self.0.context_version.load(Ordering::Relaxed);
         if let Some(known) = writer.task(self.0.serial)
@@ -405,21 +428,31 @@ impl Task {
             writer.confirm_task(self.0.serial, epoch);
             return known.task;
         }
-        self.define(writer, epoch, version, &Description { origin, context: &context, begins: false })
+        self.define(writer, epoch, version, &Description { origin, context: &context, begins: false, redactor })
     }
 
-    fn describe_origin(&self, writer: &mut SegmentWriter) -> (TaskOrigin<'_>, Option<TaskRef>) {
+    fn describe_origin(
+        &self,
+        writer: &mut SegmentWriter,
+        redactor: Option<&Redactor>,
+    ) -> (TaskOrigin<'_>, Option<TaskRef>) {
         match &self.0.origin {
             Origin::Root { root, .. } => (TaskOrigin::Root(*root), None),
             Origin::Continued(key) => (TaskOrigin::Continued(key), None),
             Origin::Child { parent, number } => {
-                let parent = parent.describe(writer);
+                let parent = parent.describe(writer, redactor);
                 (TaskOrigin::Child { parent, number: *number }, Some(parent))
             }
         }
     }
 
     fn define(&self, writer: &mut SegmentWriter, epoch: u64, version: u64, new: &Description<'_>) -> TaskRef {
+        if let Some(redactor) = new.redactor
+            && let Some(context) = redact::context(redactor, self, new.context)
+        {
+            let redacted = Description { context: context.bytes(), redactor: None, ..*new };
+            return self.define(writer, epoch, version, &redacted);
+        }
         let definition = TaskDefinition {
             origin: new.origin,
             callsite: visit::describe_callsite(self.0.metadata, writer),

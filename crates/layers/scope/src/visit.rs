@@ -199,7 +199,7 @@ fn define_callsite(id: u64, metadata: &'static Metadata<'static>, writer: &mut S
     writer.define_callsite(id, &definition, names(metadata))
 }
 
-fn names<'a>(metadata: &'a Metadata<'_>) -> impl Iterator<Item = &'a str> {
+pub(crate) fn names<'a>(metadata: &'a Metadata<'_>) -> impl Iterator<Item = &'a str> {
     metadata.fields().iter().map(|field| field.name())
 }
 

@@ -24,6 +24,9 @@ mod bounds;
 /// Secrets reach no record.
 mod secrets;
 
+/// What rules name is replaced before it is stored.
+mod redaction;
+
 /// The known ways to break a layer, one by one.
 mod traps;
 

@@ -8,8 +8,8 @@ pub use spanlake_capture::{CaptureHandle, CaptureLayer, CaptureLayerBuilder, Dra
 pub use spanlake_core as core;
 pub use spanlake_core::processors;
 pub use spanlake_core::{
-    Cause, Error, Kind, Losses, Outcome, OwnedRecord, Policy, Processor, Record, RecordKey, Redaction, Report, Secret,
-    Sink, TaskKey,
+    Cause, Error, FlightRecorder, FoldRepeats, Kind, Losses, Outcome, OwnedRecord, Policy, Processor, Record,
+    RecordKey, Redaction, Report, Secret, Sink, TaskKey,
 };
 #[cfg(feature = "etl")]
 pub use spanlake_etl as etl;
@@ -21,7 +21,7 @@ pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task};
 /// What a program needs in scope.
 pub mod prelude {
     pub use spanlake_capture::{CaptureLayer, Guard};
-    pub use spanlake_core::{LevelFilter, Policy, Redaction, Report, TaskKey};
+    pub use spanlake_core::{FlightRecorder, FoldRepeats, LevelFilter, Policy, Redaction, Report, TaskKey};
     #[cfg(feature = "etl")]
     pub use spanlake_etl::{EtlLayer, Job, Run};
     #[cfg(feature = "parquet")]

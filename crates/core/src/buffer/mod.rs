@@ -241,10 +241,11 @@ impl Buffer {
         self.inner.room.capacity()
     }
 
-    /// Notes that the sinks have everything handed over so far for good, in these files, and gives its room back.
-    pub(crate) fn checkpoint(&self, files: Vec<FileState>, open: &OpenTasks) -> Result<(), Error> {
+    /// Notes that the sinks have everything handed over so far for good, in these files, and gives its room back;
+    /// but for what processors hold, which the spool keeps.
+    pub(crate) fn checkpoint(&self, files: Vec<FileState>, open: &OpenTasks, held: &[&Segment]) -> Result<(), Error> {
         if let Some(spool) = &self.inner.spool {
-            let (bytes, records) = spool.checkpoint(files, open)?;
+            let (bytes, records) = spool.checkpoint(files, open, held)?;
             self.inner.give_back(bytes, records);
         }
         Ok(())

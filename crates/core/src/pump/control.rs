@@ -23,6 +23,9 @@ pub(super) struct Control {
     pub(super) drained: AtomicU64,
     /// Records that processors dropped.
     pub(super) filtered: AtomicU64,
+    /// Of those, which they had held and nobody wanted, and which others stand for.
+    pub(super) held_back: AtomicU64,
+    pub(super) folded: AtomicU64,
     boards: Vec<Arc<Board>>,
 }
 
@@ -45,6 +48,8 @@ impl Control {
             answered: Condvar::new(),
             drained: AtomicU64::new(0),
             filtered: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
+            folded: AtomicU64::new(0),
             boards,
         }
     }
@@ -111,6 +116,8 @@ impl Control {
             sinks,
             spool: buffer.spool_report(),
             redacted: Vec::new(),
+            held_back: self.held_back.load(Ordering::Relaxed),
+            folded: self.folded.load(Ordering::Relaxed),
         }
     }
 }

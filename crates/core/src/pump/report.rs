@@ -20,8 +20,12 @@ pub struct Report {
     pub filtered: u64,
     /// Records that are gone.
     pub lost: u64,
-    /// Records that are still on their way: in the buffer, or kept for a sink that fails.
+    /// Records that are still on their way: in the buffer, held by a processor, or kept for a sink that fails.
     pub pending: u64,
+    /// Of the filtered, those that a [`FlightRecorder`](crate::FlightRecorder) held and nobody came to want.
+    pub held_back: u64,
+    /// Of the filtered, those for which another record stands, see [`FoldRepeats`](crate::FoldRepeats).
+    pub folded: u64,
     /// Whether the time limit passed before everything was done.
     pub timed_out: bool,
     /// Losses in front of the sinks, by cause and level.
@@ -89,6 +93,9 @@ impl fmt::Display for Report {
         write!(f, "{} recorded, {} written, {} lost", self.recorded, self.written, self.lost)?;
         if self.filtered > 0 {
             write!(f, ", {} filtered", self.filtered)?;
+        }
+        if self.held_back + self.folded > 0 {
+            write!(f, " ({} held back, {} folded)", self.held_back, self.folded)?;
         }
         if self.pending > 0 {
             write!(f, ", {} pending", self.pending)?;

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use std::vec::IntoIter;
 
 use crate::buffer::Buffer;
-use crate::clock::deadline;
+use crate::clock::{deadline, utc_now_ns};
 use crate::guest;
 use crate::loss::{Cause, Loss};
-use crate::processor::Processor;
+use crate::processor::{Processor, Tally};
 use crate::pump::control::Control;
 use crate::pump::outlet::Outlet;
-use crate::record::Record;
+use crate::record::{Kind, Record};
 use crate::segment::{Segment, merge};
 use crate::spool::OpenTasks;
 use crate::sync::atomic::Ordering;
@@ -57,6 +57,14 @@ pub(super) struct Worker {
     pub(super) open_tasks: OpenTasks,
 }
 
+/// What became of records on their way through the processors.
+#[derive(Clone, Copy, Debug, Default)]
+struct Passed {
+    /// Given to the sinks.
+    written: u64,
+    lost: u64,
+}
+
 impl Worker {
     pub(super) fn run(&mut self) {
         // Whatever sinks and processors log through `tracing` stays out of this buffer.
@@ -75,6 +83,7 @@ impl Worker {
             }
             self.round();
             if stop {
+                self.prompt(|processor| processor.finish());
                 // Once more, for what the round itself lost and has not stated yet.
                 self.round();
             }
@@ -136,7 +145,8 @@ impl Worker {
         if is_settled || self.retained() == Retained::Most {
             let files = self.outlets.iter_mut().flat_map(Outlet::changed_files).collect();
             // What stands in the way is in the spool's report; the next flush tries again.
-            let _ = self.buffer.checkpoint(files, &self.open_tasks);
+            let held: Vec<&Segment> = self.processors.iter().flat_map(|processor| processor.held()).collect();
+            let _ = self.buffer.checkpoint(files, &self.open_tasks, &held);
         }
     }
 
@@ -150,6 +160,8 @@ impl Worker {
             group.into_iter().for_each(|segment| self.buffer.hand_over(segment));
         }
         self.open_tasks.end_round();
+        let now_ns = utc_now_ns();
+        self.prompt(|processor| processor.tick(now_ns));
     }
 
     fn work_on(&mut self, group: &[Segment]) {
@@ -173,30 +185,85 @@ impl Worker {
         }
     }
 
+    /// Takes a batch from the buffer through the processors to the sinks.
     fn feed(&mut self, records: &mut Vec<Record<'_>>) {
-        let drained = Loss::of(Cause::Panicked, records.iter());
-        let Some(losses) = self.process(records) else {
-            // These records were counted when they were offered.
-            return self.buffer.lose_recorded(&drained);
-        };
-        let lost: u64 = losses.iter().map(Loss::count).sum();
-        losses.iter().for_each(|loss| self.buffer.lose_recorded(loss));
-        // A processor may add records as well as drop some.
-        let dropped = drained.count().saturating_sub(Loss::of(Cause::Panicked, records.iter()).count());
-        self.control.filtered.fetch_add(dropped.saturating_sub(lost), Ordering::Relaxed);
+        let drained = count(records);
+        let held = self.tally().holding;
+        let passed = self.pass(0, records);
+        self.account(drained, held, &passed);
+    }
+
+    /// Lets every processor do something without a batch, and takes on what it gives.
+    fn prompt(&mut self, mut what: impl FnMut(&mut dyn Processor)) {
+        let held = self.tally().holding;
+        let mut passed = Passed::default();
+        for at in 0..self.processors.len() {
+            let processor = &mut *self.processors[at];
+            // A panic here costs no batch.
+            let released = catch_unwind(AssertUnwindSafe(|| {
+                what(processor);
+                processor.take_released()
+            }));
+            passed += self.pass_on(at + 1, &released.unwrap_or_default());
+        }
+        self.account(0, held, &passed);
+    }
+
+    /// Runs the processors from this one on, and gives what they leave to the sinks.
+    fn pass(&mut self, from: usize, records: &mut Vec<Record<'_>>) -> Passed {
+        let mut passed = Passed::default();
+        for at in from..self.processors.len() {
+            let whole = Loss::of(Cause::Panicked, records.iter());
+            let processor = &mut self.processors[at];
+            let work = || {
+                processor.process(records);
+                (processor.take_losses(), processor.take_released())
+            };
+            let Ok((losses, released)) = catch_unwind(AssertUnwindSafe(work)) else {
+                records.clear();
+                passed.lose(&self.buffer, &whole);
+                return passed;
+            };
+            losses.iter().for_each(|loss| passed.lose(&self.buffer, loss));
+            passed += self.pass_on(at + 1, &released);
+        }
         for outlet in &mut self.outlets {
             outlet.write(records, self.backlog_bytes);
         }
-        self.control.drained.fetch_add(drained.count().saturating_sub(lost), Ordering::Release);
+        passed.written += count(records);
+        passed
     }
 
-    /// Runs all processors and gives what they lost; `None` when one panicked.
-    fn process(&mut self, records: &mut Vec<Record<'_>>) -> Option<Vec<Loss>> {
-        let work = || {
-            self.processors.iter_mut().for_each(|processor| processor.process(records));
-            self.processors.iter_mut().flat_map(|processor| processor.take_losses()).collect()
-        };
-        catch_unwind(AssertUnwindSafe(work)).ok()
+    /// Takes what a processor had kept to those behind it and to the sinks.
+    fn pass_on(&mut self, from: usize, released: &[Segment]) -> Passed {
+        let mut passed = Passed::default();
+        let decoded: Vec<_> = released.iter().filter_map(|segment| segment.decode().ok()).collect();
+        let mut all = decoded.iter().flat_map(|segment| segment.records());
+        loop {
+            let mut records: Vec<Record<'_>> = all.by_ref().take(BATCH_RECORDS).collect();
+            if records.is_empty() {
+                return passed;
+            }
+            passed += self.pass(from, &mut records);
+        }
+    }
+
+    /// Counts what became of `drained` records, and of those that processors kept, of which there were `held` before. All
+    /// of them were counted when they were offered.
+    fn account(&mut self, drained: u64, held: u64, passed: &Passed) {
+        let tally = self.tally();
+        // A processor may add records as well as drop some.
+        let filtered = (drained + held).saturating_sub(passed.written + passed.lost + tally.holding);
+        self.control.filtered.fetch_add(filtered, Ordering::Relaxed);
+        self.control.held_back.store(tally.held_back, Ordering::Relaxed);
+        self.control.folded.store(tally.folded, Ordering::Relaxed);
+        // What a processor loses may have been drained before.
+        self.control.drained.fetch_sub(passed.lost.saturating_sub(drained), Ordering::Relaxed);
+        self.control.drained.fetch_add(drained.saturating_sub(passed.lost), Ordering::Release);
+    }
+
+    fn tally(&self) -> Tally {
+        self.processors.iter().map(|processor| processor.tally()).fold(Tally::default(), |all, one| all + one)
     }
 
     /// Memory that does not match its own checksums: said, not guessed at.
@@ -207,6 +274,24 @@ impl Worker {
         // These records were counted when they were offered.
         self.buffer.lose_recorded(&loss);
     }
+}
+
+impl Passed {
+    fn lose(&mut self, buffer: &Buffer, loss: &Loss) {
+        self.lost += loss.count();
+        buffer.lose_recorded(loss);
+    }
+}
+
+impl std::ops::AddAssign for Passed {
+    fn add_assign(&mut self, more: Self) {
+        (self.written, self.lost) = (self.written + more.written, self.lost + more.lost);
+    }
+}
+
+/// How many records these are, statements of loss not counted.
+fn count(records: &[Record<'_>]) -> u64 {
+    records.iter().filter(|record| record.kind != Kind::Loss).count() as u64
 }
 
 /// The next segments, at least one, that are worked on together.

@@ -31,6 +31,8 @@ pub struct Ledger {
     pub files: BTreeMap<PathBuf, u64>,
     /// Segments whose records the sinks have, should their files still be there.
     pub released: Vec<u64>,
+    /// What processors held of what was drained, so that it is in no segment any more and not in the lake.
+    pub held: Vec<Segment>,
     /// Ends of the tasks that were open, as they are if the process never says another word.
     pub open: Segment,
     /// Whether all is in the lake, the ends of open tasks included, and only the files are to be removed.
@@ -39,7 +41,8 @@ pub struct Ledger {
 
 const MAGIC: &[u8; 4] = b"SPLL";
 
-const VERSION: u8 = 1;
+/// Ledgers of version 1 have nothing held.
+const VERSION: u8 = 2;
 
 /// Length of magic, version and padding.
 const HEAD: usize = 8;
@@ -53,6 +56,7 @@ impl Ledger {
             sinks,
             files,
             released: Vec::new(),
+            held: Vec::new(),
             open: Segment::default(),
             is_done: false,
         }
@@ -97,7 +101,7 @@ impl Ledger {
                 Err(io::Error::new(ErrorKind::Unsupported, "a newer version wrote the ledger"))
             }
             payload => payload
-                .and_then(|(_, payload)| decode(payload))
+                .and_then(|(version, payload)| decode(version, payload))
                 .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the ledger is damaged")),
         }
     }
@@ -124,6 +128,11 @@ impl Ledger {
         put_varint(&mut payload, self.released.len() as u64);
         self.released.iter().for_each(|number| put_varint(&mut payload, *number));
         payload.push(u8::from(self.is_done));
+        put_varint(&mut payload, self.held.len() as u64);
+        for segment in &self.held {
+            put_varint(&mut payload, segment.bytes().len() as u64);
+            payload.extend_from_slice(segment.bytes());
+        }
         payload.extend_from_slice(self.open.bytes());
         let mut bytes = Vec::with_capacity(payload.len() + 16);
         bytes.extend_from_slice(MAGIC);
@@ -151,7 +160,7 @@ fn payload(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some((head[4], payload))
 }
 
-fn decode(payload: &[u8]) -> Option<Ledger> {
+fn decode(version: u8, payload: &[u8]) -> Option<Ledger> {
     let mut cursor = Cursor::new(payload);
     let (pid, started_us) = (cursor.u32()?, cursor.i64()?);
     let (host, service) = (cursor.text()?.to_owned(), cursor.text()?.to_owned());
@@ -171,6 +180,11 @@ fn decode(payload: &[u8]) -> Option<Ledger> {
         ledger.released.push(cursor.varint()?);
     }
     ledger.is_done = cursor.u8()? != 0;
+    let held = if version == 1 { 0 } else { cursor.varint()? };
+    for _ in 0..held {
+        let len = usize::try_from(cursor.varint()?).ok()?;
+        ledger.held.push(Segment::from_bytes(cursor.take(len)?.to_vec()));
+    }
     ledger.open = Segment::from_bytes(cursor.rest().to_vec());
     Some(ledger)
 }
@@ -202,7 +216,24 @@ mod tests {
         let read = Ledger::read(&*disk, folder.path()).unwrap();
         assert_eq!((read.sinks, read.files, read.released), (vec![recipe], ledger.files, vec![3, 900]));
         assert_eq!((read.source.pid, &*read.source.service, read.is_done), (std::process::id(), "orders", true));
-        assert!(read.open.bytes().is_empty());
+        assert!(read.open.bytes().is_empty() && read.held.is_empty());
+    }
+
+    #[test]
+    fn what_is_held_comes_back_and_ledgers_of_the_first_version_have_none() {
+        let segment = |at: u8| Segment::from_bytes(vec![at; usize::from(at)]);
+        let mut ledger = Ledger::new(&Source::default(), Path::new("/spool"), vec![]);
+        ledger.open = segment(3);
+        let none = ledger.encode().unwrap();
+        ledger.held = vec![segment(7), segment(200)];
+        let read = payload(&ledger.encode().unwrap()).and_then(|(version, payload)| decode(version, payload)).unwrap();
+        let bytes: Vec<_> = read.held.iter().chain([&read.open]).map(|segment| segment.bytes().len()).collect();
+        assert_eq!(bytes, [7, 200, 3]);
+        let (_, payload) = payload(&none).unwrap();
+        let (before, open) = payload.split_at(payload.len() - 3);
+        let first = [&before[..before.len() - 1], open].concat();
+        let read = decode(1, &first).unwrap();
+        assert_eq!((read.held.len(), read.open.bytes()), (0, segment(3).bytes()));
     }
 
     #[test]

@@ -34,8 +34,8 @@ use std::time::Duration;
 use crate::disk::{self, Access, Disk, Sentinel};
 use crate::error::{Category, Error, Stage};
 use crate::record::Source;
-use crate::segment::Segment;
 use crate::segment::page::Page;
+use crate::segment::{Segment, SegmentWriter};
 use crate::sink::{FileState, Recipe};
 use crate::spool::files::Files;
 use crate::spool::keeper::Keeper;
@@ -92,6 +92,8 @@ struct Book {
     /// Segments that the ledger before this one released: their removal may have failed, or may not be durable before the
     /// next one is.
     released_before: Vec<u64>,
+    /// Whether something is held in it.
+    has_held: bool,
     is_clean: bool,
 }
 
@@ -163,7 +165,7 @@ impl Spool {
         let files = Arc::new(Files::new(Arc::clone(disk), own.folder().to_owned(), page_bytes));
         let sentinel = Arc::new(Sentinel::new());
         let keeper = Keeper::spawn(Arc::clone(&files), *sync_every, Arc::clone(&sentinel))?;
-        let book = Book { ledger, released_before: Vec::new(), is_clean: true };
+        let book = Book { ledger, released_before: Vec::new(), has_held: false, is_clean: true };
         Ok(Self { files, keeper, lock: own, book: Mutex::new(book), retained: Mutex::default(), sentinel })
     }
 
@@ -209,12 +211,18 @@ impl Spool {
         lock(&self.retained).iter().map(|retained| retained.bytes).sum()
     }
 
-    /// Notes that the sinks have everything drained so far for good, in these files, and which tasks are open; then
-    /// removes the segments. Gives the room that is free again, in bytes and records.
-    pub(crate) fn checkpoint(&self, files: Vec<FileState>, open: &OpenTasks) -> Result<(usize, u64), Error> {
+    /// Notes that the sinks have everything drained so far for good but for what is `held`, in these files, and which tasks
+    /// are open; then removes the segments. Gives the room that is free again, in bytes and records.
+    pub(crate) fn checkpoint(
+        &self,
+        files: Vec<FileState>,
+        open: &OpenTasks,
+        held: &[&Segment],
+    ) -> Result<(usize, u64), Error> {
         let mut book = lock(&self.book);
         let retained = std::mem::take(&mut *lock(&self.retained));
-        if retained.is_empty() && files.is_empty() && book.is_clean {
+        let has_held = !held.is_empty();
+        if retained.is_empty() && files.is_empty() && book.is_clean && has_held == book.has_held {
             return Ok((0, 0));
         }
         let mut released = self.files.leftover();
@@ -222,14 +230,18 @@ impl Spool {
         files.into_iter().for_each(|file| book.ledger.note(file));
         book.ledger.released = [&book.released_before[..], &released].concat();
         book.ledger.open = open.interrupted(&book.ledger.source);
-        if let Err(error) = book.ledger.write(&*self.files.disk, self.lock.folder()) {
+        // In the ledger itself, so that it replaces the segments in which it was drained in the same moment.
+        book.ledger.held = gathered(held);
+        let written = book.ledger.write(&*self.files.disk, self.lock.folder());
+        book.ledger.held = Vec::new();
+        if let Err(error) = written {
             self.files.failed(&error);
             book.is_clean = false;
             lock(&self.retained).splice(0..0, retained);
             return Err(refused("cannot write the ledger", self.lock.folder(), error));
         }
         book.released_before = released;
-        book.is_clean = true;
+        (book.is_clean, book.has_held) = (true, has_held);
         drop(book);
         self.files.tidy();
         retained.iter().for_each(|retained| self.files.remove_drained(retained.number));
@@ -256,6 +268,21 @@ impl Spool {
         report.retained_bytes = self.retained_bytes() as u64;
         report
     }
+}
+
+/// Small segments as a few large ones, one for each thread they come from.
+fn gathered(segments: &[&Segment]) -> Vec<Segment> {
+    let decoded: Vec<_> = segments.iter().filter_map(|segment| segment.decode().ok()).collect();
+    let mut writers: Vec<(&Source, SegmentWriter)> = Vec::new();
+    for segment in &decoded {
+        let source = segment.source();
+        let at = writers.iter().position(|(known, _)| known.is(source)).unwrap_or_else(|| {
+            writers.push((source, SegmentWriter::new(source)));
+            writers.len() - 1
+        });
+        segment.records().for_each(|record| writers[at].1.copy(&record));
+    }
+    writers.into_iter().map(|(_, mut writer)| writer.take()).collect()
 }
 
 /// For its owner only; those above it, such as the lake, are for whoever the process lets.

@@ -9,7 +9,7 @@ use crate::segment::{Decoded, FRAME_HEAD, SegmentError, Tail, checksum};
 use crate::spool::files::{number, numbered_as};
 use crate::spool::ledger::Ledger;
 use crate::spool::lock::OwnerLock;
-use crate::spool::{DRAFT, LEDGER_DRAFT};
+use crate::spool::{DRAFT, LEDGER, LEDGER_DRAFT};
 
 /// Folder, in a spool, of what could not be read.
 pub(super) const QUARANTINE: &str = "quarantine";
@@ -20,7 +20,8 @@ pub struct Orphan {
     lock: OwnerLock,
     /// What its sinks had for good.
     pub ledger: Ledger,
-    /// Its segments in the order they were begun, without those that the sinks had.
+    /// What was held of segments that are gone, then its segments in the order they were begun, without those that the
+    /// sinks had.
     pub segments: Vec<StoredSegment>,
 }
 
@@ -71,6 +72,8 @@ impl Orphan {
         };
         let mut segments = Vec::new();
         if !ledger.is_done {
+            let held = ledger.held.iter().map(|segment| segment.bytes().to_vec());
+            segments.extend(held.map(|bytes| StoredSegment { path: folder.join(LEDGER), bytes }));
             for (_, path) in numbered(disk, folder)?.into_iter().filter(|(number, _)| !ledger.released.contains(number))
             {
                 segments.push(StoredSegment { bytes: disk.read(&path)?, path });
@@ -105,6 +108,7 @@ impl Orphan {
     /// Notes that everything is in the lake for good, then removes the spool.
     pub fn finish(mut self, disk: &dyn Disk) -> io::Result<()> {
         self.ledger.is_done = true;
+        self.ledger.held.clear();
         self.ledger.write(disk, self.lock.folder())?;
         for (_, path) in numbered(disk, self.lock.folder())? {
             disk.remove(&path)?;

@@ -15,6 +15,12 @@ mod guard;
 /// Processors, fallbacks and reports together.
 mod pipeline;
 
+/// Details are held until something makes them worth writing.
+mod flight;
+
+/// Repeats are left out and counted.
+mod folds;
+
 /// The layer on a plain registry, beside others, and wrapped.
 mod stacks;
 

@@ -1,17 +1,13 @@
-//! What the tests of spanlake share, and what authors of sinks, renderers and processors may run against their own.
+//! What the tests of spanlake share, and no user needs.
 //!
-//! [`Script`] makes records by hand, without `tracing`. [`conformance`] is the suite that every sink passes, [`renderers`]
-//! and [`processors`] are those of renderers and processors. [`disk`] is a disk that fails and forgets, [`servers`] are real
-//! ones, each for a test. The rules of the tree are tests of this package, in `tests/it`.
+//! [`Script`], [`conformance`], [`renderers`] and [`processors`] are those of `spanlake-test`, for users' tests. [`disk`] is a disk
+//! that fails and forgets, [`servers`] are real ones, each for a test. The rules of the tree are tests of this package, in
+//! `tests/it`.
 
-pub mod conformance;
-pub mod renderers;
-pub mod processors;
 pub mod disk;
 pub mod servers;
-mod script;
 
-pub use script::{NO_TASK, Script, TaskId, give};
+pub use spanlake_test::{NO_TASK, Script, TaskId, conformance, give, processors, renderers};
 
 /// So that what a document shows to be typed compiles.
 #[cfg(doctest)]

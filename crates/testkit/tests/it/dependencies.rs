@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree::{assert_kept, cargo, read};
 
 /// A package in a folder, and ours that it may depend on. The first row that fits holds.
-const TABLE: [(&str, &[&str]); 9] = [
+const TABLE: [(&str, &[&str]); 10] = [
     ("crates/core", &[]),
     ("crates/layers/scope", &["spanlake-core"]),
     ("crates/layers/capture", &["spanlake-core", "spanlake-scope"]),
     ("crates/layers/publish", &["spanlake-core", "spanlake-scope"]),
     ("crates/layers/etl", &["spanlake-core", "spanlake-scope", "spanlake-lake"]),
+    ("crates/test", &["spanlake-core", "spanlake-scope", "spanlake-capture"]),
     ("crates/storage/lake", &["spanlake-core"]),
     ("crates/storage/query", &["spanlake-core", "spanlake-lake"]),
     ("crates/apps/*", &["spanlake-core", "spanlake-lake", "spanlake-query"]),
@@ -25,11 +26,12 @@ const UNPUBLISHED: [&str; 3] = ["crates/testkit", "examples", "benches"];
 
 /// Libraries that stay out of a package and of everything below it, with its default features. A name that ends in `*`
 /// stands for all that begin so.
-const NEVER: [(&str, &[&[&str]]); 6] = [
+const NEVER: [(&str, &[&[&str]]); 7] = [
     ("spanlake-core", &[COLUMNS, NETWORK, RUNTIME, SERDE, LAYERS]),
     ("spanlake-scope", &[COLUMNS, NETWORK, RUNTIME, SERDE]),
     ("spanlake-capture", &[COLUMNS, NETWORK, RUNTIME, SERDE]),
     ("spanlake-lake", &[NETWORK, RUNTIME, SERDE, LAYERS]),
+    ("spanlake-test", &[COLUMNS, NETWORK, RUNTIME]),
     ("spanlake-query", &[NETWORK, LAYERS]),
     ("spanlake-cli", &[LAYERS]),
 ];

@@ -11,7 +11,7 @@ use spanlake_core::{Batch, Error, Level, Loss, Outcome, Sink, Source, TaskKey};
 ///
 /// ```
 /// use spanlake_core::{Batch, Error, Level, Sink, Source};
-/// use spanlake_testkit::{NO_TASK, Script, give};
+/// use spanlake_test::{NO_TASK, Script, give};
 ///
 /// struct Count(usize);
 ///

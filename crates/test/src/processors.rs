@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use spanlake_core::Record;
-//! use spanlake_testkit::processors::check;
+//! use spanlake_test::processors::check;
 //!
 //! check(|| |record: &mut Record<'_>| record.kind == spanlake_core::Kind::Loss || record.target() != "noisy");
 //! ```

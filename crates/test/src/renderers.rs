@@ -7,7 +7,7 @@
 //! use spanlake_core::Record;
 //! use spanlake_core::render::Renderer;
 //! use spanlake_core::render::escape::Escaped;
-//! use spanlake_testkit::renderers::{Lines, check};
+//! use spanlake_test::renderers::{Lines, check};
 //!
 //! struct Messages;
 //!

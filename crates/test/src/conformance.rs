@@ -7,7 +7,7 @@
 //! use std::sync::{Arc, Mutex};
 //!
 //! use spanlake_core::{Batch, Error, LevelFilter, Sink};
-//! use spanlake_testkit::conformance::{Stand, check};
+//! use spanlake_test::conformance::{Stand, check};
 //!
 //! struct Memory(Arc<Mutex<Vec<String>>>, LevelFilter);
 //!

@@ -148,6 +148,10 @@ pub struct Source {
     pub(crate) json: OnceLock<Box<str>>,
 }
 
+/// A name among the fields of a span's callsite, never with a value, which says that lines for people show the span's tasks as
+/// timed.
+pub const TIMED: &str = "spanlake.timed";
+
 /// Longest part of a host's name that goes into the names of files.
 pub const MAX_HOST_IN_NAMES: usize = 64;
 
@@ -215,6 +219,12 @@ impl<'a> Record<'a> {
     pub fn key(&self) -> Option<RecordKey> {
         let task = self.task?;
         Some(RecordKey { task: task.key.clone(), seq: self.seq })
+    }
+
+    /// Whether it is the begin or end of a task that lines for people show as timed, see [`TIMED`].
+    pub fn is_timed(&self) -> bool {
+        let is_lifecycle = matches!(self.kind, Kind::Begin | Kind::End);
+        is_lifecycle && self.callsite.is_some_and(|callsite| callsite.fields.contains(&TIMED))
     }
 
     /// UTC microseconds since the Unix epoch, as the lake stores it.

@@ -16,7 +16,7 @@ pub use spanlake_etl as etl;
 pub use spanlake_lake as lake;
 pub use spanlake_lake::Limits;
 pub use spanlake_scope as scope;
-pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task};
+pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task, Timed, timed};
 
 /// What a program needs in scope.
 pub mod prelude {
@@ -28,7 +28,7 @@ pub mod prelude {
     pub use spanlake_lake::ParquetSink;
     pub use spanlake_lake::{JsonlSink, Keeper, Limits, StreamSink, SystemLogSink};
     pub use spanlake_scope::{
-        Carrier, CommandExt, FutureExt, Inherit, ScopeExt, ScopeLayer, Task, in_task, spawn_thread,
+        Carrier, CommandExt, FutureExt, Inherit, ScopeExt, ScopeLayer, Task, in_task, spawn_thread, timed,
     };
     #[cfg(feature = "tokio")]
     pub use spanlake_scope::{JoinSetExt, spawn_task};

@@ -177,7 +177,7 @@ impl Tree {
     }
 
     fn draw_duration(&self, line: &mut Line<'_, Bytes<'_>>, record: &Record<'_>) {
-        let Some(end) = record.end().filter(|_| self.lifecycle == Lifecycle::Plain) else { return };
+        let Some(end) = record.end().filter(|_| self.lifecycle.of(record) == Lifecycle::Plain) else { return };
         line.styled(DIM, format_args!(" ({}{})", duration(end), remark(end.outcome)));
     }
 

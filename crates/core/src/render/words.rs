@@ -13,10 +13,15 @@ pub enum Lifecycle {
 }
 
 impl Lifecycle {
+    /// How this record is put into words: a task that was made to be timed is, whatever is done with others.
+    pub(super) fn of(self, record: &Record<'_>) -> Self {
+        if record.is_timed() { Self::Timed } else { self }
+    }
+
     /// Calls `each` with what is to be said: once, or twice for a failed end in the timed form.
     pub(super) fn each(self, record: &Record<'_>, mut each: impl FnMut(&str)) {
         let message = &*record.message;
-        match (self, record.kind, record.end()) {
+        match (self.of(record), record.kind, record.end()) {
             (Self::Timed, Kind::Begin, _) => each(&format!("Begin: {message}")),
             (Self::Timed, Kind::End, Some(end)) => timed_end(message, end, each),
             _ => each(message),

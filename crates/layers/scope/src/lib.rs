@@ -50,6 +50,7 @@ mod layer;
 mod recorder;
 mod command;
 mod spawn;
+mod timed;
 mod panic;
 
 pub use carrier::Carrier;
@@ -63,9 +64,18 @@ pub use spawn::{FutureExt, ScopeExt, in_task, spawn_thread};
 #[cfg(feature = "tokio")]
 pub use spawn::{JoinSetExt, spawn_task};
 pub use task::{MAX_BOUND_NAME, Task};
+pub use timed::Timed;
 
 /// The span field whose text, a task key or a `traceparent`, makes the span continue a task from elsewhere.
 pub const CONTINUE: &str = "spanlake.continue";
 
 /// The context key under which a fresh root says why the carrier it should have continued was refused.
 pub const REFUSED: &str = "spanlake.refused";
+
+/// For the macro.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::timed::judge::{ByBox, ByError, ByNothing, ByText, Judged};
+    pub use tracing::field::Empty;
+    pub use tracing::{Level, span};
+}

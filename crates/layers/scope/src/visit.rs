@@ -235,6 +235,13 @@ pub(crate) fn links(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     Fields::Encoded { names: &[], body: body.bytes() }.get("error").map(links_of).unwrap_or_default()
 }
 
+/// A text that foreign code makes, cut to what is kept of one; its panics stay here.
+pub(crate) fn text(shown: &dyn fmt::Display) -> String {
+    let mut message = Message::default();
+    message.format(format_args!("{shown}"));
+    message.marked_text().into_owned()
+}
+
 /// The text of the field `error` when it is all that a body has.
 pub(crate) fn lone_error(metadata: &'static Metadata<'static>, body: &[u8]) -> Option<Vec<String>> {
     let names: Vec<&'static str> = names(metadata).collect();

@@ -27,6 +27,9 @@ mod context;
 /// Durations are monotonic, busy and idle time are kept apart.
 mod time;
 
+/// Tasks around code that has no span.
+mod timed;
+
 /// Tasks go on elsewhere: text, headers, foreign traces, malformed ones.
 mod carriers;
 

@@ -55,7 +55,7 @@ pub enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
     /// An error and its causes, outermost first.
     Error(Vec<Cow<'a, str>>),
-    /// Values in a row. Processors make them; no caller records one.
+    /// Values in a row. Observed objects and processors make them; no macro of `tracing` does.
     List(Vec<Value<'a>>),
     /// Values with names. Processors make them; no caller records one.
     Map(Vec<Field<'a>>),
@@ -148,6 +148,24 @@ impl BodyWriter {
     /// Starts from a body that was written before.
     pub fn extend_from(&mut self, body: &[u8]) {
         self.bytes.extend_from_slice(body);
+    }
+
+    /// Writes the fields of another body, whose names are texts; all of them, or where they do not fit, none.
+    pub fn append(&mut self, other: &Self) {
+        self.omitted += other.omitted;
+        if self.bytes.len() + other.bytes.len() + FIELD_OVERHEAD > MAX_BODY_BYTES {
+            self.omitted += read_fields(&other.bytes, &[]).len() as u64;
+        } else {
+            self.bytes.extend_from_slice(&other.bytes);
+        }
+    }
+
+    /// Writes values in a row.
+    pub fn list(&mut self, name: Name<'_>, values: &[Value<'_>]) {
+        if self.admit(name, values.iter().map(room_of).sum()) {
+            self.put_number(TAG_LIST, values.len() as u64);
+            values.iter().for_each(|value| self.put_value(value, 1));
+        }
     }
 
     /// Counts fields that were left out before they came here.

@@ -132,13 +132,17 @@ fn values_keep_their_json_types() {
         field("text", "1"),
         Field { name: "bytes".into(), value: Value::Bytes(vec![1, 0xfe].into()) },
         Field { name: "error".into(), value: Value::Error(vec!["this".into(), "cause".into()]) },
+        Field {
+            name: "list".into(),
+            value: Value::List(vec![1.5.into(), "a\"".into(), Value::List(vec![f64::NAN.into()])]),
+        },
     ];
     let text = line(&event(&source, "", fields));
     let expected = concat!(
         r#""fields":{"bool":true,"i64":-9223372036854775808,"u64":18446744073709551615,"#,
         r#""i128":-170141183460469231731687303715884105728,"u128":340282366920938463463374607431768211455,"#,
         r#""float":0.1,"whole":1.0,"large":1e300,"nan":"NaN","inf":"inf","-inf":"-inf","text":"1","#,
-        r#""bytes":"01fe","error":"this: cause"},"#,
+        r#""bytes":"01fe","error":"this: cause","list":[1.5,"a\"",["NaN"]]},"#,
     );
     assert!(text.contains(expected), "{text}");
     serde_json::from_str::<Json>(&text).expect("JSON");

@@ -30,6 +30,7 @@ pub mod disk;
 pub mod value;
 pub mod secret;
 pub mod record;
+pub mod observed;
 pub mod loss;
 pub mod segment;
 pub mod redact;

@@ -119,6 +119,8 @@ pub struct Task<'a> {
     pub key_text: String,
     /// The span's name.
     pub name: &'a str,
+    /// The names of the tasks above it in its process, the root's first.
+    pub above: Vec<&'a str>,
     /// The span's place in the dictionary.
     pub(crate) callsite: usize,
     /// When it began, UTC nanoseconds since the Unix epoch.

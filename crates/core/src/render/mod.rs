@@ -11,10 +11,13 @@
 //! | [`Pretty`] | people at a terminal | 1, then causes |
 //! | [`Tree`] | people at a terminal: tasks and what happened in them | 1, then causes |
 //!
+//! The values of an observed object ([`dump`]) follow as lines in the text for people; those for programs have them as fields.
+//!
 //! What can act on a terminal, reorder text or break a line is shown as an escape by all of them ([`escape`]). The end of a
 //! task that asked to be quiet has no line in text. In the timed form of [`Lifecycle`] the end of a failed task has two.
 
 mod renderer;
+pub mod dump;
 pub mod escape;
 pub mod time;
 mod json;

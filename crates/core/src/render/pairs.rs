@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use super::color::{CYAN, DIM};
+use super::dump::each_line;
 use super::escape::Escaped;
 use super::line::Line;
+use crate::observed;
 use crate::record::{Kind, Record, merge_context};
 use crate::value::{Field, Value};
 
@@ -52,6 +54,14 @@ pub(super) fn fields_of<'a>(record: &Record<'a>, bound: Bound) -> Vec<Field<'a>>
     merge_context(context, &record.fields.to_vec())
 }
 
+/// Of these fields, what a line for people shows: not what tells of observed objects, as the message says the same, nor
+/// their values, which follow in lines of their own.
+pub(super) fn for_people<'a>(record: &Record<'_>, mut fields: Vec<Field<'a>>) -> Vec<Field<'a>> {
+    let is_dump = observed::is_dump(record);
+    fields.retain(|field| !is_dump && !field.name.starts_with(observed::PREFIX));
+    fields
+}
+
 /// Puts fields behind each other, on further lines where a line would get too long.
 pub(super) fn put_pairs<W: Write>(line: &mut Line<'_, W>, fields: &[Field<'_>], from: usize, wrap: Option<&Wrap<'_>>) {
     for (at, field) in fields.iter().enumerate() {
@@ -82,6 +92,21 @@ pub(super) fn each_cause(record: &Record<'_>, mut each: impl FnMut(&str, &str)) 
         if let Value::Error(chain) = value {
             chain.iter().skip(1).for_each(|link| each("caused by: ", link));
         }
+    });
+}
+
+/// Calls `each` for the lines of an observed object's values.
+pub(super) fn each_value(record: &Record<'_>, each: impl FnMut(&str)) {
+    if observed::is_dump(record) {
+        each_line(&record.fields, each);
+    }
+}
+
+/// Appends the values of an observed object, a line for each and for each group.
+pub(super) fn put_values<W: Write>(line: &mut Line<'_, W>, record: &Record<'_>) {
+    each_value(record, |value| {
+        line.put(value);
+        line.end();
     });
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::escape::{Escaped, is_harmful};
 use super::line::{Bytes, Line};
-use super::pairs::put_causes;
+use super::pairs::{put_causes, put_values};
 use super::renderer::Renderer;
 use super::text::put_text_fields;
 use super::time::format_us;
@@ -140,6 +140,7 @@ pub(super) fn put_record(out: &mut impl Write, parts: &[Part], lifecycle: Lifecy
         parts.iter().for_each(|part| part.put(&mut line, record, words));
         line.end();
     });
+    put_values(&mut line, record);
     put_causes(&mut line, record);
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use super::color::{BOLD, Color, DIM, style_of};
 use super::escape::Escaped;
 use super::line::{Bytes, Line};
-use super::pairs::{Bound, Wrap, fields_of, put_causes, put_pairs};
+use super::pairs::{Bound, Wrap, fields_of, for_people, put_causes, put_pairs, put_values};
 use super::renderer::Renderer;
 use super::time::format_us;
 use super::words::{Lifecycle, is_quiet};
@@ -87,7 +87,7 @@ impl Renderer for Pretty {
         if is_quiet(record) {
             return;
         }
-        let mut fields = fields_of(record, self.bound);
+        let mut fields = for_people(record, fields_of(record, self.bound));
         fields.sort_by(|one, other| one.name.cmp(&other.name));
         let out = &mut Bytes(out);
         let mut line = Line::new(out, self.has_color);
@@ -96,6 +96,7 @@ impl Renderer for Pretty {
             // What is said twice has its fields once.
             fields.clear();
         });
+        put_values(&mut line, record);
         put_causes(&mut line, record);
     }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! One record is one line; control characters are shown as escapes. The links of an error chain follow as indented
-//! lines, and an end that asked to be quiet has no line.
+//! lines, the values of an observed object as a list, and an end that asked to be quiet has no line.
 
 use std::fmt::Write;
 
@@ -15,6 +15,7 @@ use super::plain::{DEFAULT_PARTS, put_record};
 use super::renderer::Renderer;
 use super::words::Lifecycle;
 pub use super::words::is_quiet;
+use crate::observed;
 use crate::record::{Kind, Record};
 use crate::render::escape::Escaped;
 
@@ -39,12 +40,15 @@ impl Renderer for TextLines {
     }
 }
 
-/// Appends a record's own fields as ` name=value`, texts with spaces quoted.
+/// Appends a record's own fields as ` name=value`, texts with spaces quoted. Those that tell of observed objects are left out,
+/// as the message says the same, and so are their values, which follow in lines of their own.
 pub fn put_text_fields(out: &mut impl Write, record: &Record<'_>) {
-    if record.kind != Kind::Loss {
+    if record.kind != Kind::Loss && !observed::is_dump(record) {
         record.fields.for_each(|name, value| {
-            // Writing to memory cannot fail.
-            let _ = write!(out, " {}={}", Escaped(name), Text(value));
+            if !name.starts_with(observed::PREFIX) {
+                // Writing to memory cannot fail.
+                let _ = write!(out, " {}={}", Escaped(name), Text(value));
+            }
         });
     }
 }

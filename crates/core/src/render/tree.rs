@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use super::color::{BOLD, Color, DIM, RED, style_of};
 use super::escape::Escaped;
 use super::line::{Bytes, Line};
-use super::pairs::{Bound, Wrap, each_cause, fields_of, put_pairs};
+use super::pairs::{Bound, Wrap, each_cause, each_value, fields_of, for_people, put_pairs};
 use super::renderer::Renderer;
 use super::time::format_us;
 use super::words::{Lifecycle, is_quiet};
@@ -156,6 +156,11 @@ impl Tree {
             put_pairs(&mut line, &std::mem::take(&mut fields), 0, wrap.as_ref());
             line.end();
         });
+        each_value(record, |value| {
+            line.styled(DIM, format_args!("{:HEAD_WIDTH$}{inner}  ", ""));
+            line.put(value);
+            line.end();
+        });
         each_cause(record, |before, link| {
             line.styled(DIM, format_args!("{:HEAD_WIDTH$}{inner}  ", ""));
             line.styled(RED, format_args!("{before}{}", Escaped(link)));
@@ -205,8 +210,8 @@ fn guides(kind: Kind, depth: Option<usize>) -> (String, String) {
 fn fields_at<'a>(record: &Record<'a>) -> Vec<Field<'a>> {
     let own = fields_of(record, Bound::Hidden);
     match record.task.filter(|_| record.kind == Kind::Begin) {
-        Some(task) => merge_context(&task.own, &own),
-        None => own,
+        Some(task) => for_people(record, merge_context(&task.own, &own)),
+        None => for_people(record, own),
     }
 }
 

@@ -225,10 +225,12 @@ impl<'a> Decoded<'a> {
             (Some(parent), Some(number)) => format!("{}/{number}", parent.key_text),
             _ => key.to_string(),
         };
+        let above = parent.map_or_else(Vec::new, |parent| [&*parent.above, &[parent.name]].concat());
         Some(Task {
             key,
             key_text,
             name: callsite.name,
+            above,
             callsite: callsite_at,
             started_ns,
             foreign_parent,

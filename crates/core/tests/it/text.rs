@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use spanlake_core::loss::Loss;
+use spanlake_core::render::dump::{each_line, put_number};
 use spanlake_core::render::{Lifecycle, TextLines};
 use spanlake_core::segment::{EndHead, RecordHead, SegmentWriter, TaskDefinition, TaskOrigin};
 use spanlake_core::value::{BodyWriter, Name};
@@ -199,4 +200,55 @@ fn statement_of_loss_says_count_cause_and_levels() {
     loss.add(&Loss::one(Cause::Evicted, Level::ERROR, 10, MOMENT_NS));
     assert_eq!(loss.to_string(), "2 records lost (evicted): 1 DEBUG, 1 ERROR");
     assert_eq!((loss.count(), loss.worst()), (2, Level::ERROR));
+}
+
+#[test]
+fn numbers_of_a_dump_have_five_significant_digits() {
+    let table = [
+        (0.0, "0"),
+        (-0.5, "-0.5"),
+        (1.0, "1"),
+        (1.0 / 3.0, "0.33333"),
+        (2.0 / 3.0 * 1e-4, "6.6667e-05"),
+        (0.000_1, "0.0001"),
+        (12_345.678, "12346"),
+        (99_999.4, "99999"),
+        (99_999.6, "1e+05"),
+        (-123_456.0, "-1.2346e+05"),
+        (1e100, "1e+100"),
+        (5e-324, "4.9407e-324"),
+        (f64::INFINITY, "inf"),
+        (f64::NAN, "NaN"),
+    ];
+    for (number, expected) in table {
+        let mut text = String::new();
+        put_number(&mut text, number);
+        assert_eq!(text, expected, "{number:?}");
+    }
+}
+
+#[test]
+fn values_of_a_dump_stand_in_groups_and_cannot_break_out_of_them() {
+    let long = Value::List((0..100_u64).map(Value::U64).collect());
+    let fields = vec![
+        field("observed.object", "pump"),
+        field("flow.rate", 0.1 + 0.2),
+        field("flow.count", 123_456_u64),
+        field("flow.\nname", "a\nb"),
+        field("shaft.of.speeds", Value::List(vec![Value::F64(1.0 / 3.0), Value::List(vec![Value::Bool(true)])])),
+        field("shaft.long", long),
+        field("alone", 1_i64),
+    ];
+    let mut lines = Vec::new();
+    each_line(&Fields::Edited(fields), |line| lines.push(line.to_owned()));
+    let expected = "\
+- flow:
+  - rate = 0.3
+  - count = 123456
+  - \\nname = a\\nb
+- shaft:
+  - of.speeds = [0.33333, [true]]
+  - long = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, … 100 in all]
+- alone = 1";
+    assert_eq!(lines.join("\n"), expected);
 }

@@ -48,6 +48,7 @@ mod redact;
 mod tracker;
 mod layer;
 mod recorder;
+pub mod observe;
 mod command;
 mod spawn;
 mod timed;
@@ -68,6 +69,19 @@ pub use timed::Timed;
 
 /// The span field whose text, a task key or a `traceparent`, makes the span continue a task from elsewhere.
 pub const CONTINUE: &str = "spanlake.continue";
+
+/// The span field whose text is the name of the span's task, where that shall be another one than the span's.
+///
+/// ```
+/// use spanlake_scope::{ScopeLayer, Task};
+/// use tracing_subscriber::prelude::*;
+///
+/// tracing::subscriber::with_default(tracing_subscriber::registry().with(ScopeLayer::new()), || {
+///     let span = tracing::info_span!("import", spanlake.name = "import of orders");
+///     assert_eq!(Task::of(&span).expect("a task").name(), "import of orders");
+/// });
+/// ```
+pub const NAME: &str = "spanlake.name";
 
 /// The context key under which a fresh root says why the carrier it should have continued was refused.
 pub const REFUSED: &str = "spanlake.refused";

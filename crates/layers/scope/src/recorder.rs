@@ -14,6 +14,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::local::{self, Local, Scratch};
+use crate::observe::frame;
 use crate::redact;
 use crate::rules::Rules;
 use crate::task::Task;
@@ -151,7 +152,8 @@ impl Recorder {
         let (shard, scratch, anchor, entered) = local.parts(&self.buffer);
         let metadata = event.metadata();
         let is_log = visit::is_log(metadata);
-        scratch.visit(event, is_log);
+        let level = *metadata.level();
+        scratch.visit(event, is_log, level);
         let redactor = self.redactor.as_ref();
         if let Some(redactor) = redactor {
             redact::event(redactor, metadata, scratch);
@@ -162,7 +164,6 @@ impl Recorder {
         let task = explicit.as_ref().or_else(|| if event.is_contextual() { contextual() } else { None });
         let seq = stamp.or_else(|| task.map(Task::next_seq)).unwrap_or(0);
         let ts_ns = anchor.utc_ns(self.tracker.clock.monotonic_ns());
-        let level = *metadata.level();
         let need = FRAME_BYTES + scratch.message.len() + scratch.body.bytes().len();
         shard.offer(&Offer { level, ts_ns, need, admission: Admission::Event }, |writer, _| {
             let task = task.map(|task| task.describe(writer, redactor));
@@ -197,7 +198,7 @@ impl Recorder {
                 return task.describe_with_begin(writer, redactor, context);
             }
             let described = task.describe(writer, redactor);
-            let callsite = Some(visit::describe_callsite(task.metadata(), writer));
+            let callsite = Some(task.describe_callsite(writer));
             let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
             writer.begin(&head, message, &[]);
         });
@@ -223,7 +224,7 @@ impl Recorder {
         let need = FRAME_BYTES + 24 + scratch.message.len() + error_len;
         shard.offer(&Offer { level, ts_ns, need, admission: Admission::End { begin_kept } }, |writer, shortest| {
             let described = task.describe(writer, redactor);
-            let callsite = Some(visit::describe_callsite(task.metadata(), writer));
+            let callsite = Some(task.describe_callsite(writer));
             let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
             let (outcome, duration_ns, busy_ns) = (ending.outcome, ending.duration_ns, ending.busy_ns);
             let no_room = shortest && !ending.error.is_empty();
@@ -263,15 +264,18 @@ impl Drop for Recorder {
 
 impl local::Scratch {
     #[inline]
-    fn visit(&mut self, event: &Event<'_>, is_log: bool) {
+    fn visit(&mut self, event: &Event<'_>, is_log: bool, level: Level) {
         self.message.clear();
         self.body.clear();
-        let mut fields = FieldVisitor { message: &mut self.message, body: &mut self.body, carrier: None };
+        let mut fields = FieldVisitor { message: &mut self.message, body: &mut self.body, steering: None };
         if is_log {
             self.log.clear();
             event.record(&mut LogVisitor { fields, place: &mut self.log });
         } else {
             event.record(&mut fields);
+        }
+        if level > Level::INFO {
+            frame::put_current(&mut self.body);
         }
         self.body.finish();
     }

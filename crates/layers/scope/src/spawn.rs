@@ -1,12 +1,16 @@
 //! Taking tasks to other threads and into futures: each helper runs its work as the task of the given span.
 //!
-//! A span that is created here, on the side that spawns, is a subtask of the task that spawns.
+//! A span that is created here, on the side that spawns, is a subtask of the task that spawns. The observed objects that
+//! the spawning side is in go along.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::thread;
 
+use spanlake_core::sync::Arc;
 use tracing::{Instrument, Span};
 
+use crate::observe::frame::{self, Frame};
 use crate::task::Task;
 
 /// Runs futures as tasks.
@@ -15,9 +19,11 @@ pub trait FutureExt: Future + Sized {
     /// it is done: the task then ends as `cancelled`.
     fn in_task(self, span: Span) -> impl Future<Output = Self::Output> {
         let guard = CancelGuard(Task::of(&span));
+        let inside = frame::current();
         async move {
             let guard = guard;
-            let output = self.await;
+            let mut work = pin!(self);
+            let output = poll_fn(|cx| frame::within(inside.as_ref(), || work.as_mut().poll(cx))).await;
             guard.completed();
             output
         }
@@ -56,13 +62,13 @@ pub fn spawn_thread<T: Send + 'static>(span: Span, work: impl FnOnce() -> T + Se
 /// being called, the task ends as `cancelled`.
 pub fn in_task<T>(span: Span, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
-    let held = Held { guard: CancelGuard(Task::of(&span)), span };
+    let held = Held { guard: CancelGuard(Task::of(&span)), span, inside: frame::current() };
     move || {
         // Moved as a whole: a closure that is never called must drop the guard before the span.
         let held = held;
         // The span lives in this thread's subscriber, which the other thread may not have as its default.
         tracing::dispatcher::with_default(&dispatch, || {
-            let output = held.span.in_scope(work);
+            let output = held.span.in_scope(|| frame::within(held.inside.as_ref(), work));
             held.guard.completed();
             drop(held.span);
             output
@@ -74,6 +80,7 @@ pub fn in_task<T>(span: Span, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
 struct Held {
     guard: CancelGuard,
     span: Span,
+    inside: Option<Arc<Frame>>,
 }
 
 /// Spawns a Tokio task that runs `future` as the task of `span`. Aborted, or dropped with its runtime, the task ends

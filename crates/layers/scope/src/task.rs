@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use spanlake_core::Redactor;
 use spanlake_core::key::MAX_DEPTH;
 use spanlake_core::redact::Hits;
-use spanlake_core::segment::{SegmentWriter, TaskDefinition, TaskOrigin, TaskRef};
+use spanlake_core::segment::{CallsiteRef, SegmentWriter, TaskDefinition, TaskOrigin, TaskRef};
 use spanlake_core::sync::{Arc, Mutex, lock};
 use spanlake_core::value::{BodyWriter, Name};
 use spanlake_core::{Category, Error, Level, Outcome, Stage, TaskKey, Value};
@@ -38,6 +38,8 @@ struct Inner {
     origin: Origin,
     depth: usize,
     metadata: &'static Metadata<'static>,
+    /// The name, where it is not the span's.
+    name: Option<Box<str>>,
     message: Option<Box<str>>,
     started_ns: i64,
     started_monotonic_ns: u64,
@@ -98,6 +100,7 @@ pub(crate) struct NewTask<'a> {
     pub(crate) serial: u64,
     pub(crate) above: NewTaskAbove,
     pub(crate) metadata: &'static Metadata<'static>,
+    pub(crate) name: &'a str,
     pub(crate) message: &'a str,
     pub(crate) context: &'a [u8],
     pub(crate) own_context: bool,
@@ -158,9 +161,9 @@ impl Task {
         }
     }
 
-    /// Its name: the span's.
-    pub fn name(&self) -> &'static str {
-        self.0.metadata.name()
+    /// Its name: what the span's field [`NAME`](crate::NAME) says, else the span's.
+    pub fn name(&self) -> &str {
+        self.0.name.as_deref().unwrap_or(self.0.metadata.name())
     }
 
     /// Sets a value of its context; the last value of a name wins. Subtasks inherit it. The name `key` is refused,
@@ -252,6 +255,7 @@ impl Task {
             origin,
             depth,
             metadata: new.metadata,
+            name: Some(new.name).filter(|name| !name.is_empty()).map(Into::into),
             message: Some(new.message).filter(|message| !message.is_empty()).map(Into::into),
             started_ns: new.started_ns,
             started_monotonic_ns: new.started_monotonic_ns,
@@ -373,6 +377,14 @@ impl Task {
         ending
     }
 
+    /// The place of its span in the same, under its name.
+    pub(crate) fn describe_callsite(&self, writer: &mut SegmentWriter) -> CallsiteRef {
+        match &self.0.name {
+            None => visit::describe_callsite(self.0.metadata, writer),
+            Some(name) => visit::describe_callsite_as(name, self.0.metadata, writer),
+        }
+    }
+
     /// Its place in the dictionary of the segment that is being written, describing it as needed.
     #[inline]
     pub(crate) fn describe(&self, writer: &mut SegmentWriter, redactor: Option<&Redactor>) -> TaskRef {
@@ -455,7 +467,7 @@ impl Task {
         }
         let definition = TaskDefinition {
             origin: new.origin,
-            callsite: visit::describe_callsite(self.0.metadata, writer),
+            callsite: self.describe_callsite(writer),
             started_ns: self.0.started_ns,
             own_context: self.0.own_context,
             foreign_parent: if let Origin::Root { foreign_parent, .. } = self.0.origin { foreign_parent } else { None },

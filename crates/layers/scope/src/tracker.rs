@@ -19,9 +19,10 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use crate::carrier::Carrier;
 use crate::layer::ScopeLayer;
 use crate::local::{self, Entered, Local};
+use crate::observe::frame;
 use crate::rules::{Above, Continuing, Inherit, Rules};
 use crate::task::{NewTask, NewTaskAbove, Task};
-use crate::visit::{self, FieldVisitor};
+use crate::visit::{self, FieldVisitor, Steering};
 use crate::{REFUSED, panic};
 
 /// What is known of a span.
@@ -163,7 +164,7 @@ impl Tracker {
             let scratch = &mut local.scratch;
             scratch.body.clear();
             scratch.message.clear();
-            values.record(&mut FieldVisitor { message: &mut scratch.message, body: &mut scratch.body, carrier: None });
+            values.record(&mut FieldVisitor { message: &mut scratch.message, body: &mut scratch.body, steering: None });
             scratch.body.finish();
             slot.task.merge_context(scratch.body.bytes());
         });
@@ -281,7 +282,7 @@ impl Tracker {
         local::with_any(|local| {
             let scratch = &mut local.scratch;
             scratch.body.clear();
-            event.record(&mut FieldVisitor { message: &mut scratch.message, body: &mut scratch.body, carrier: None });
+            event.record(&mut FieldVisitor { message: &mut scratch.message, body: &mut scratch.body, steering: None });
             let error = visit::lone_error(event.metadata(), scratch.body.bytes());
             slot.task.fail_with(error.unwrap_or_default());
         });
@@ -337,16 +338,17 @@ impl Tracker {
 
     fn make(&self, local: &mut Local, attrs: &Attributes<'_>, explicit: Option<Task>) -> Option<Slot> {
         let rules = &**self.rules();
-        let mut carrier = String::new();
+        let mut steering = Steering::default();
         let scratch = &mut local.scratch;
         scratch.body.clear();
         scratch.message.clear();
         attrs.record(&mut FieldVisitor {
             message: &mut scratch.message,
             body: &mut scratch.body,
-            carrier: Some(&mut carrier),
+            steering: Some(&mut steering),
         });
-        let above = self.above(local, attrs, explicit, &carrier, rules);
+        frame::put_current(&mut scratch.body);
+        let above = self.above(local, attrs, explicit, &steering.carrier, rules);
         let owner = self.number;
         let mut continuing = None;
         let above = match above {
@@ -368,6 +370,7 @@ impl Tracker {
             serial,
             above,
             metadata: attrs.metadata(),
+            name: &steering.name,
             message: &local.scratch.message.marked_text(),
             context: local.scratch.body.bytes(),
             own_context: rules.inherit == Inherit::Own,

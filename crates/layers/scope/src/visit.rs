@@ -9,7 +9,8 @@ use spanlake_core::value::{BodyWriter, Fields, MAX_BODY_BYTES, Name, OMITTED_FIE
 use tracing_core::Metadata;
 use tracing_core::field::{Field, Visit};
 
-use crate::CONTINUE;
+use crate::observe::Values;
+use crate::{CONTINUE, NAME};
 
 /// The field that holds an event's or a span's text.
 const MESSAGE: &str = "message";
@@ -18,8 +19,15 @@ const MESSAGE: &str = "message";
 pub(crate) struct FieldVisitor<'a> {
     pub(crate) message: &'a mut Message,
     pub(crate) body: &'a mut BodyWriter,
-    /// The text of the field [`CONTINUE`], which steers the task and is not part of its context.
-    pub(crate) carrier: Option<&'a mut String>,
+    /// Where the texts go that steer a new task and are not part of its context.
+    pub(crate) steering: Option<&'a mut Steering>,
+}
+
+/// What the fields [`CONTINUE`] and [`NAME`] of a span say; empty where it has none.
+#[derive(Default)]
+pub(crate) struct Steering {
+    pub(crate) carrier: String,
+    pub(crate) name: String,
 }
 
 /// Writes the fields of a record that came through `tracing-log`, taking its real place out of them.
@@ -40,14 +48,20 @@ pub(crate) struct LogPlace {
 /// A writer of text that stops taking more at a bound.
 struct Bounded<'a>(&'a mut String);
 
-/// Longest carrier that can be well-formed, with some room so that a longer one is refused by its parser.
-const MAX_CARRIER: usize = 2 * spanlake_core::key::MAX_TASK_KEY_LEN;
+/// Longest carrier that can be well-formed, with some room so that a longer one is refused by its parser. A name is cut
+/// there.
+const MAX_STEERING: usize = 2 * spanlake_core::key::MAX_TASK_KEY_LEN;
 
 // === impl FieldVisitor ===
 
 impl FieldVisitor<'_> {
-    fn carrier(&mut self, field: &Field) -> Option<&mut String> {
-        if field.name() == CONTINUE { self.carrier.as_deref_mut() } else { None }
+    fn steered(&mut self, field: &Field) -> Option<&mut String> {
+        let steering = self.steering.as_deref_mut()?;
+        match field.name() {
+            CONTINUE => Some(&mut steering.carrier),
+            NAME => Some(&mut steering.name),
+            _ => None,
+        }
     }
 }
 
@@ -84,8 +98,8 @@ impl Visit for FieldVisitor<'_> {
         if field.name() == MESSAGE {
             return self.message.set(value);
         }
-        match self.carrier(field) {
-            Some(carrier) => value.get(..MAX_CARRIER).unwrap_or(value).clone_into(carrier),
+        match self.steered(field) {
+            Some(steered) => Bounded(steered).set(value),
             None => self.body.text(Name::Index(field.index()), value),
         }
     }
@@ -95,6 +109,9 @@ impl Visit for FieldVisitor<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        if let Some(values) = value.downcast_ref::<Values>() {
+            return self.body.append(values.body());
+        }
         self.body.error(Name::Index(field.index()), value);
     }
 
@@ -103,22 +120,32 @@ impl Visit for FieldVisitor<'_> {
         if field.name() == MESSAGE {
             return self.message.format(format_args!("{value:?}"));
         }
-        match self.carrier(field) {
-            Some(carrier) => {
-                carrier.clear();
+        match self.steered(field) {
+            Some(steered) => {
+                steered.clear();
                 // The bounded writer never fails, and a `Debug` that does leaves a carrier that is refused.
-                let _ = fmt::write(&mut Bounded(carrier), format_args!("{value:?}"));
+                let _ = fmt::write(&mut Bounded(steered), format_args!("{value:?}"));
             }
             None => self.body.formatted(Name::Index(field.index()), value),
         }
     }
 }
 
+impl Bounded<'_> {
+    fn set(&mut self, text: &str) {
+        self.0.clear();
+        self.put(text);
+    }
+
+    fn put(&mut self, text: &str) {
+        let room = (MAX_STEERING + 1).saturating_sub(self.0.len());
+        self.0.extend(text.char_indices().take_while(|(at, _)| *at < room).map(|(_, c)| c));
+    }
+}
+
 impl fmt::Write for Bounded<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.0.len() <= MAX_CARRIER {
-            self.0.push_str(text.get(..MAX_CARRIER).unwrap_or(text));
-        }
+        self.put(text);
         Ok(())
     }
 }
@@ -186,17 +213,30 @@ pub(crate) fn describe_callsite(metadata: &'static Metadata<'static>, writer: &m
     }
 }
 
+/// The same under another name than the metadata's.
+pub(crate) fn describe_callsite_as(
+    name: &str,
+    metadata: &'static Metadata<'static>,
+    writer: &mut SegmentWriter,
+) -> CallsiteRef {
+    let id = xxhash_rust::xxh3::xxh3_64_with_seed(name.as_bytes(), std::ptr::from_ref(metadata).addr() as u64).max(1);
+    writer.callsite(id).unwrap_or_else(|| writer.define_callsite(id, &definition(name, metadata), names(metadata)))
+}
+
 #[cold]
 fn define_callsite(id: u64, metadata: &'static Metadata<'static>, writer: &mut SegmentWriter) -> CallsiteRef {
-    let definition = CallsiteDefinition {
-        name: metadata.name(),
+    writer.define_callsite(id, &definition(metadata.name(), metadata), names(metadata))
+}
+
+fn definition<'a>(name: &'a str, metadata: &'a Metadata<'_>) -> CallsiteDefinition<'a> {
+    CallsiteDefinition {
+        name,
         target: metadata.target(),
         module: metadata.module_path(),
         file: metadata.file(),
         line: metadata.line(),
         level: *metadata.level(),
-    };
-    writer.define_callsite(id, &definition, names(metadata))
+    }
 }
 
 pub(crate) fn names<'a>(metadata: &'a Metadata<'_>) -> impl Iterator<Item = &'a str> {

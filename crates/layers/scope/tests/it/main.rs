@@ -44,3 +44,12 @@ mod several;
 
 /// Spans nested deeper than keys can say.
 mod depth;
+
+/// What is recorded of an observed object, and what of it is asked.
+mod observe;
+
+/// Which details pass the filters by context and by time.
+mod observe_filters;
+
+/// Observed objects on several threads and in futures.
+mod observe_threads;

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use spanlake_core::clock::Clock;
+use spanlake_core::render::TextLines;
 use spanlake_core::segment::merge;
-use spanlake_core::{Buffer, BufferOptions, Kind, LevelFilter, OwnedRecord, Source};
+use spanlake_core::{Buffer, BufferOptions, Kind, LevelFilter, OwnedRecord, Processor, Source};
 use spanlake_scope::{Recorder, ScopeLayer, Task};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Subscriber};
@@ -70,6 +71,22 @@ impl Tape {
             format!("{task} {outcome} {} {}{error}", record.level, record.message)
         })
         .collect()
+    }
+
+    /// The records that a processor leaves.
+    pub(crate) fn filtered(&self, processor: &mut dyn Processor) -> Vec<OwnedRecord> {
+        let segments = self.0.drain();
+        let decoded: Vec<_> = segments.iter().map(|segment| segment.decode().expect("a segment")).collect();
+        let mut records = merge(&decoded).collect();
+        processor.process(&mut records);
+        records.iter().map(OwnedRecord::from).collect()
+    }
+
+    /// The records as lines of text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        self.each(|record| TextLines::default().put(&mut text, &record));
+        text
     }
 
     /// Calls `each` for the records as they stand in the segments.

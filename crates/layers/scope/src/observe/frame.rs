@@ -1,0 +1,126 @@
+//! In which observed objects a thread is, and what their clock says.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use spanlake_core::Value;
+use spanlake_core::observed::{TIME, WITHIN};
+use spanlake_core::sync::Arc;
+use spanlake_core::value::{BodyWriter, Name};
+
+/// An observed object at work, in those that were at work around it when it began. It knows them itself, so that it does
+/// not matter which thread polls it, or whether an object is entered again.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    above: Option<Arc<Frame>>,
+    /// How many frames there are, this one included.
+    depth: u64,
+    names: Vec<Box<str>>,
+    /// The names as the field of a record.
+    within: BodyWriter,
+    /// The bits of what the object's own clock says.
+    time: Option<AtomicU64>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Frame>>> = const { RefCell::new(None) };
+}
+
+/// Says what the clock of the innermost observed object that has one has come to, where its work goes through time.
+pub fn set_time(time: f64) {
+    if let Some(frame) = current() {
+        frame.set_time(time);
+    }
+}
+
+/// The innermost observed object of this thread.
+pub(crate) fn current() -> Option<Arc<Frame>> {
+    CURRENT.try_with(|current| current.try_borrow().ok()?.clone()).ok().flatten()
+}
+
+/// Writes down in which objects this thread is, if it is in any.
+#[inline]
+pub(crate) fn put_current(body: &mut BodyWriter) {
+    let _ = CURRENT.try_with(|current| {
+        if let Ok(current) = current.try_borrow()
+            && let Some(frame) = &*current
+        {
+            frame.put(body);
+        }
+    });
+}
+
+/// Runs `work` with the thread in `frame`, as it was when that was asked for.
+pub(crate) fn within<T>(frame: Option<&Arc<Frame>>, work: impl FnOnce() -> T) -> T {
+    match frame {
+        Some(frame) => frame.within(work),
+        None => work(),
+    }
+}
+
+impl Frame {
+    /// An object that begins in what this thread is in.
+    pub(super) fn begin(name: &str, time: Option<f64>) -> Arc<Self> {
+        let above = current();
+        let mut names = above.as_ref().map(|above| above.names.clone()).unwrap_or_default();
+        // An object that is entered again is inside itself already.
+        if !names.iter().any(|known| **known == *name) {
+            names.push(name.into());
+        }
+        let mut within = BodyWriter::default();
+        let list: Vec<Value<'_>> = names.iter().map(|name| Value::from(&**name)).collect();
+        within.list(Name::Text(WITHIN), &list);
+        let depth = above.as_ref().map_or(0, |above| above.depth) + 1;
+        Arc::new(Self { above, depth, names, within, time: time.map(f64::to_bits).map(AtomicU64::new) })
+    }
+
+    pub(super) fn depth(&self) -> u64 {
+        self.depth
+    }
+
+    /// Runs `work` with the thread in this object, and takes it out again.
+    pub(super) fn within<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+        let _restored = Restored(replace(Some(Arc::clone(self))));
+        work()
+    }
+
+    /// What the innermost clock says.
+    fn time(&self) -> Option<f64> {
+        let own = self.time.as_ref().map(|time| f64::from_bits(time.load(Ordering::Relaxed)));
+        own.or_else(|| self.above.as_ref()?.time())
+    }
+
+    pub(super) fn set_time(&self, now: f64) {
+        match (&self.time, &self.above) {
+            (Some(time), _) => time.store(now.to_bits(), Ordering::Relaxed),
+            (None, Some(above)) => above.set_time(now),
+            (None, None) => {}
+        }
+    }
+
+    fn put(&self, body: &mut BodyWriter) {
+        body.append(&self.within);
+        if let Some(time) = self.time() {
+            body.f64(Name::Text(TIME), time);
+        }
+    }
+}
+
+/// What the thread was in before.
+struct Restored(Option<Arc<Frame>>);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        replace(self.0.take());
+    }
+}
+
+/// Puts the thread into another frame and gives the one it was in. While its locals are torn down it is in none.
+fn replace(frame: Option<Arc<Frame>>) -> Option<Arc<Frame>> {
+    CURRENT
+        .try_with(|current| {
+            current.try_borrow_mut().ok().and_then(|mut current| std::mem::replace(&mut *current, frame))
+        })
+        .ok()
+        .flatten()
+}

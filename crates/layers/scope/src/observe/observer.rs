@@ -1,0 +1,133 @@
+//! What an object says when it is asked.
+
+use std::fmt::Display;
+
+use spanlake_core::Level;
+
+use super::Phase;
+use super::site::Site;
+use super::value::AsValue;
+use super::values::Values;
+
+/// Takes what an observed object says: records at any level, and named groups of values.
+///
+/// What nobody listens to is not kept, and costs a comparison; [`wants_values`](Self::wants_values) and
+/// [`wants`](Self::wants) say so beforehand, for what is dear to work out.
+#[derive(Debug)]
+pub struct Observer {
+    site: &'static Site,
+    phase: Phase,
+    wants_values: bool,
+    pub(super) is_skipped: bool,
+    pub(super) records: Vec<Said>,
+    pub(super) values: Values,
+    /// What stands before the names of groups: the nested objects that are being asked, each with a dot.
+    above: String,
+}
+
+/// A record that an object wants written.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) level: Level,
+    pub(super) message: String,
+    pub(super) fields: Values,
+}
+
+/// Takes the fields of a record.
+#[derive(Debug)]
+pub struct Entry<'a>(Option<&'a mut Values>);
+
+/// Takes the values of a group.
+#[derive(Debug)]
+pub struct Group<'a> {
+    values: Option<&'a mut Values>,
+    /// The name of the group with a dot, and behind it that of a value while it is put.
+    name: String,
+    len: usize,
+}
+
+impl Observer {
+    pub(super) fn new(site: &'static Site, phase: Phase) -> Self {
+        Self {
+            site,
+            phase,
+            wants_values: site.is_dumped(),
+            is_skipped: false,
+            records: Vec::new(),
+            values: Values::default(),
+            above: String::new(),
+        }
+    }
+
+    /// When the object is being asked.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether somebody listens at `TRACE`, so that values are kept.
+    pub fn wants_values(&self) -> bool {
+        self.wants_values
+    }
+
+    /// Whether somebody listens at this level.
+    pub fn wants(&self, level: Level) -> bool {
+        self.site.is_enabled(level)
+    }
+
+    /// A record of the object's own, with fields: behind the line that it enters, or before the one that it exits.
+    pub fn record(&mut self, level: Level, message: impl Display) -> Entry<'_> {
+        if !self.wants(level) {
+            return Entry(None);
+        }
+        self.records.push(Said { level, message: message.to_string(), fields: Values::default() });
+        Entry(self.records.last_mut().map(|said| &mut said.fields))
+    }
+
+    /// A group of values: inputs as a rule when the object enters, outputs when it exits. In the lake each is a field
+    /// `<group>.<name>`; a dot in the name of a group becomes `_`.
+    pub fn group(&mut self, name: &str) -> Group<'_> {
+        if !self.wants_values {
+            return Group { values: None, name: String::new(), len: 0 };
+        }
+        let name = format!("{}{}.", self.above, name.replace('.', "_"));
+        Group { values: Some(&mut self.values), len: name.len(), name }
+    }
+
+    /// Asks a part of the object, whose groups become parts of a group with the part's name.
+    pub fn nested(&mut self, name: &str, ask: impl FnOnce(&mut Self)) {
+        let (len, is_skipped) = (self.above.len(), self.is_skipped);
+        self.above.push_str(&name.replace('.', "_"));
+        self.above.push('.');
+        ask(self);
+        self.above.truncate(len);
+        // The line is not the part's.
+        self.is_skipped = is_skipped;
+    }
+
+    /// Leaves the line out that says that the object enters, or exits. Records and values stay.
+    pub fn skip(&mut self) {
+        self.is_skipped = true;
+    }
+}
+
+impl Entry<'_> {
+    /// A field of the record.
+    pub fn field(&mut self, name: &str, value: &(impl AsValue + ?Sized)) -> &mut Self {
+        if let Some(fields) = &mut self.0 {
+            fields.put(name, value);
+        }
+        self
+    }
+}
+
+impl Group<'_> {
+    /// A value of the group.
+    pub fn value(&mut self, name: &str, value: &(impl AsValue + ?Sized)) -> &mut Self {
+        if let Some(values) = &mut self.values {
+            self.name.truncate(self.len);
+            self.name.push_str(name);
+            values.put(&self.name, value);
+        }
+        self
+    }
+}

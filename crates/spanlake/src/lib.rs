@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod init;
+pub mod observe;
 
 pub use init::{Builder, DEFAULT_CONSOLE_LEVEL, DEFAULT_FILE_LEVEL, DEFAULT_LAKE, builder, init};
 
@@ -16,7 +17,7 @@ pub use spanlake_etl as etl;
 pub use spanlake_lake as lake;
 pub use spanlake_lake::Limits;
 pub use spanlake_scope as scope;
-pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task, Timed, timed};
+pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task, Timed, observe_async, site, timed};
 
 /// What a program needs in scope.
 pub mod prelude {

@@ -7,7 +7,8 @@ use crate::tree::{assert_kept, cargo, read};
 /// A package in a folder, and ours that it may depend on. The first row that fits holds.
 const TABLE: [(&str, &[&str]); 10] = [
     ("crates/core", &[]),
-    ("crates/layers/scope", &["spanlake-core"]),
+    ("crates/layers/observe-derive", &[]),
+    ("crates/layers/scope", &["spanlake-core", "spanlake-observe-derive"]),
     ("crates/layers/capture", &["spanlake-core", "spanlake-scope"]),
     ("crates/layers/publish", &["spanlake-core", "spanlake-scope"]),
     ("crates/layers/etl", &["spanlake-core", "spanlake-scope", "spanlake-lake"]),

@@ -66,11 +66,26 @@ pub use faults::{Faults, faults};
 pub use filter::{ContextFilter, TimeFilter};
 pub use frame::set_time;
 pub use observer::{Entry, Group, Observer};
-pub use site::{__private, Site};
+pub use site::Site;
+#[cfg(feature = "derive")]
+pub use spanlake_observe_derive::Observe;
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub use spanlake_observe_derive::ObserveThroughFacade;
 pub use value::{AsValue, Shown};
 pub use values::Values;
 
 use observation::Observation;
+
+/// What the macros need.
+#[doc(hidden)]
+pub mod __private {
+    pub use super::site::{DUMP_FIELDS, EVENT_FIELDS, TASK_FIELDS};
+    pub use super::value::time_of;
+    pub use spanlake_core::secret::HIDDEN;
+    pub use tracing_core::metadata::Kind;
+    pub use tracing_core::{self, Level};
+}
 
 /// When an object is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,13 +25,13 @@ pub struct Site {
 /// The field that carries values which have no name in the program.
 const VALUES: &str = "observed.values";
 
-#[doc(hidden)]
+/// The fields of a line, and of a record that an object wants written.
 pub const EVENT_FIELDS: &[&str] = &["message", OBJECT, METHOD, PHASE, DEPTH, VALUES];
 
-#[doc(hidden)]
+/// The fields of a dump.
 pub const DUMP_FIELDS: &[&str] = &["message", OBJECT, METHOD, PHASE, TYPE, VALUES];
 
-#[doc(hidden)]
+/// The fields of the span of an object that is a task.
 pub const TASK_FIELDS: &[&str] = &["message", crate::NAME];
 
 /// What an event at a site says beside its message.
@@ -197,12 +197,4 @@ macro_rules! __callsite {
         };
         &CALLSITE
     }};
-}
-
-/// What the macros need of other crates.
-#[doc(hidden)]
-pub mod __private {
-    pub use super::{DUMP_FIELDS, EVENT_FIELDS, TASK_FIELDS};
-    pub use tracing_core::metadata::Kind;
-    pub use tracing_core::{self, Level};
 }

@@ -115,6 +115,16 @@ macro_rules! as_value_through {
     };
 }
 
+/// What a field says that is an object's clock: any number, or none.
+pub fn time_of(clock: &impl AsValue) -> Option<f64> {
+    match clock.as_value()? {
+        Value::F64(time) => Some(time),
+        Value::I64(time) => Some(time as f64),
+        Value::U64(time) => Some(time as f64),
+        _ => None,
+    }
+}
+
 as_value_through!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
 
 impl<T: AsValue + ToOwned + ?Sized> AsValue for Cow<'_, T> {

@@ -48,6 +48,9 @@ mod depth;
 /// What is recorded of an observed object, and what of it is asked.
 mod observe;
 
+/// Fields as inputs and outputs, by attribute.
+mod observe_derive;
+
 /// Which details pass the filters by context and by time.
 mod observe_filters;
 

@@ -1,13 +1,20 @@
 //! Fields in a line: ` name=value`, as the system log has them.
 
+use std::borrow::Cow;
+
+use spanlake_core::observed::PREFIX;
 use spanlake_query::fields;
 
 use crate::line::{DIM, Line, PLAIN};
 
-/// Puts all fields of a JSON object; what is no object is put as it stands.
+/// A name and the text of its value.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// Puts all fields of a JSON object; what is no object is put as it stands. Those that tell of observed objects are left
+/// out, as the system log does: the message says the same.
 pub(crate) fn put_fields(line: &mut Line, json: &str) {
     match fields::pairs(json) {
-        Some(pairs) => pairs.iter().for_each(|(name, value)| put_pair(line, name, value)),
+        Some(pairs) => told(&pairs).for_each(|(name, value)| put_pair(line, name, value)),
         None => put_pair(line, "fields", json),
     }
 }
@@ -16,7 +23,11 @@ pub(crate) fn put_fields(line: &mut Line, json: &str) {
 pub(crate) fn put_own(line: &mut Line, context: &str, inherited: Option<&str>) {
     let own = fields::pairs(context).unwrap_or_default();
     let inherited = inherited.and_then(fields::pairs).unwrap_or_default();
-    own.iter().filter(|pair| !inherited.contains(pair)).for_each(|(name, value)| put_pair(line, name, value));
+    told(&own).filter(|pair| !inherited.contains(pair)).for_each(|(name, value)| put_pair(line, name, value));
+}
+
+fn told<'p, 'a>(pairs: &'p [Pair<'a>]) -> impl Iterator<Item = &'p Pair<'a>> {
+    pairs.iter().filter(|(name, _)| !name.starts_with(PREFIX))
 }
 
 fn put_pair(line: &mut Line, name: &str, value: &str) {

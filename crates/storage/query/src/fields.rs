@@ -23,7 +23,14 @@ pub fn find<'a>(json: &'a str, name: &str) -> Option<Cow<'a, str>> {
 
 /// All names and the texts of their values, in order. `None` when `json` is no object.
 pub fn pairs(json: &str) -> Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
-    serde_json::Deserializer::from_str(json).deserialize_map(Pairs).ok()
+    let pairs = serde_json::Deserializer::from_str(json).deserialize_map(Pairs).ok()?;
+    Some(pairs.into_iter().map(|(name, value)| (name, value_text(value))).collect())
+}
+
+/// All names and the JSON of their values, in order. `None` when `json` is no object.
+pub fn json_pairs(json: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
+    let pairs = serde_json::Deserializer::from_str(json).deserialize_map(Pairs).ok()?;
+    Some(pairs.into_iter().map(|(name, value)| (name, value.get())).collect())
 }
 
 /// A JSON string, borrowed where it has no escapes.
@@ -57,7 +64,7 @@ impl<'de> Visitor<'de> for Find<'_> {
 }
 
 impl<'de> Visitor<'de> for Pairs {
-    type Value = Vec<(Cow<'de, str>, Cow<'de, str>)>;
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -66,7 +73,7 @@ impl<'de> Visitor<'de> for Pairs {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::new();
         while let Some((Text(name), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-            pairs.push((name, value_text(value)));
+            pairs.push((name, value));
         }
         Ok(pairs)
     }

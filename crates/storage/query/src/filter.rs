@@ -27,6 +27,7 @@ pub struct Filter {
     task: Option<TaskKey>,
     name: Option<String>,
     keeps_structure: bool,
+    keeps_values: bool,
 }
 
 /// A name and the text its value must have.
@@ -105,6 +106,13 @@ impl Filter {
         self
     }
 
+    /// A tree keeps the values of observed objects, whatever its level.
+    #[must_use]
+    pub fn values(mut self) -> Self {
+        self.keeps_values = true;
+        self
+    }
+
     /// Whether a record is wanted. The task's name is not looked at.
     pub fn admits(&self, record: &OwnedRecord) -> bool {
         self.admits_columns(&Columns::from(record))
@@ -177,6 +185,10 @@ impl Filter {
 
     pub(crate) fn task_name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    pub(crate) fn keeps_values(&self) -> bool {
+        self.keeps_values
     }
 
     pub(crate) fn keeps_structure(&self) -> bool {

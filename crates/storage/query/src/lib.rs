@@ -72,4 +72,4 @@ pub use named::NamedTasks;
 pub use parquet::is_decoding;
 pub use reader::Scan;
 pub use timeline::Timeline;
-pub use tree::{Entry, Outside, Status, Summary, TaskNode, TaskTree, TaskTreeBuilder, TreeRecord};
+pub use tree::{Dump, DumpValue, Entry, Outside, Status, Summary, TaskNode, TaskTree, TaskTreeBuilder, TreeRecord};

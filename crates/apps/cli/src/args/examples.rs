@@ -22,7 +22,8 @@ How to read it:
   ▸ open: no end was seen   ? not seen: known only from the tasks below it
   The records of a task stand by their number, never by a clock, and a subtask
   stands where it began. Times are UTC. (+120 debug) counts records below the
-  level, (+12 tasks, 340 records) what is folded away.
+  level, (+12 tasks, 340 records) what is folded away. Of values, ~ marks what
+  the work of an observed object has changed.
 
 Examples:
   spanlake tree lake
@@ -41,6 +42,8 @@ Examples:
       the tasks called `load`, where they touch one table
   spanlake tree lake --task e252a11f-d33d-483d-ba08-bc8f642b2f10/1/2
       one task and what lies below it
+  spanlake tree lake --name pump --values
+      inputs and outputs of an observed object, and what its work has changed
   spanlake tree lake --follow
       the tree of now, then what comes, as it comes
   spanlake tree lake --json

@@ -94,6 +94,9 @@ pub struct TreeArgs {
     /// Unfold this many levels: 0 shows a line for each root, 1 also what is directly in them
     #[arg(long, help_heading = "Folding", value_name = "N")]
     pub depth: Option<usize>,
+    /// Show the values of observed objects, whatever the level, and mark those that their work has changed
+    #[arg(long, help_heading = "Output", conflicts_with = "follow")]
+    pub values: bool,
     /// Show whole keys, not only the numbers below the root
     #[arg(long, help_heading = "Output")]
     pub keys: bool,

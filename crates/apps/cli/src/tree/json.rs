@@ -3,21 +3,25 @@
 //! `{"tasks": […], "outside": {…}, "summary": {…}}`, and a task is `{"key", "name", "status", …, "records": […],
 //! "tasks": […]}`. What is folded has `"folded"` in place of records and tasks.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use spanlake_core::render::time::format_us;
-use spanlake_query::{Status, Summary, TaskNode, TaskTree, TreeRecord};
+use spanlake_query::{Dump, Status, Summary, TaskNode, TaskTree, TreeRecord};
 
 use super::fold::Folds;
+use super::values::Dumps;
 use crate::json::Object;
 
-pub(super) fn put(out: &mut dyn Write, tree: &TaskTree, folds: &Folds) -> io::Result<()> {
+pub(super) fn put(out: &mut dyn Write, tree: &TaskTree, folds: &Folds, values: bool) -> io::Result<()> {
     let mut document = Object::begin(out)?;
     let roots = tree.roots().filter(|root| folds.has_line(*root));
-    document.list("tasks", roots, |object, root| put_task(object, root, folds, 0))?;
+    document.list("tasks", roots, |object, root| put_task(object, root, folds, values, 0))?;
     document.object("outside", |outside| {
         put_hidden(outside, tree.outside().hidden())?;
-        outside.list("records", tree.outside().records(), |object, record| put_record(object, record, None))
+        let mut dumps = Dumps::new(if values { tree.outside().dumps() } else { Vec::new() });
+        let records = tree.outside().records();
+        outside.list("records", records, |object, record| put_record(object, record, dumps.next(), None))
     })?;
     document.object("summary", |summary| {
         summary.number("losses", Some(number(tree.losses())))?;
@@ -27,7 +31,7 @@ pub(super) fn put(out: &mut dyn Write, tree: &TaskTree, folds: &Folds) -> io::Re
     out.write_all(b"\n")
 }
 
-fn put_task(object: &mut Object<'_>, task: TaskNode<'_>, folds: &Folds, depth: usize) -> io::Result<()> {
+fn put_task(object: &mut Object<'_>, task: TaskNode<'_>, folds: &Folds, values: bool, depth: usize) -> io::Result<()> {
     object.text("key", Some(&task.key().to_string()))?;
     object.text("name", task.name())?;
     object.text("status", Some(task.status().as_str()))?;
@@ -46,23 +50,36 @@ fn put_task(object: &mut Object<'_>, task: TaskNode<'_>, folds: &Folds, depth: u
     object.text("host", task.host())?;
     object.number("pid", task.pid().map(i64::from))?;
     object.text("service", task.service())?;
-    if folds.unfolds(task, depth) { put_inside(object, task, folds, depth) } else { put_folded(object, task) }
+    if folds.unfolds(task, depth) { put_inside(object, task, folds, values, depth) } else { put_folded(object, task) }
 }
 
-fn put_inside(object: &mut Object<'_>, task: TaskNode<'_>, folds: &Folds, depth: usize) -> io::Result<()> {
+fn put_inside(
+    object: &mut Object<'_>,
+    task: TaskNode<'_>,
+    folds: &Folds,
+    values: bool,
+    depth: usize,
+) -> io::Result<()> {
     let counted = folds.counted(task);
     object.number("hidden_tasks", Some(number(counted.all_tasks())))?;
     put_hidden(object, counted.hidden)?;
-    object.list("records", task.records(), |object, record| put_record(object, record, Some(task)))?;
+    let mut dumps = Dumps::new(if values { task.dumps() } else { Vec::new() });
+    object.list("records", task.records(), |object, record| put_record(object, record, dumps.next(), Some(task)))?;
     let tasks = task.tasks().filter(|task| folds.has_line(*task));
-    object.list("tasks", tasks, |object, task| put_task(object, task, folds, depth + 1))
+    object.list("tasks", tasks, |object, task| put_task(object, task, folds, values, depth + 1))
 }
 
 fn put_folded(object: &mut Object<'_>, task: TaskNode<'_>) -> io::Result<()> {
     object.object("folded", |folded| put_summary(folded, &task.summary()))
 }
 
-fn put_record(object: &mut Object<'_>, record: TreeRecord<'_>, task: Option<TaskNode<'_>>) -> io::Result<()> {
+/// Of a dump, where values are asked for, also the names of those that the work has changed.
+fn put_record(
+    object: &mut Object<'_>,
+    record: TreeRecord<'_>,
+    dump: Option<Dump<'_>>,
+    task: Option<TaskNode<'_>>,
+) -> io::Result<()> {
     let key = task.map(|task| format!("{}@{}", record.seq(), task.key()));
     object.text("key", key.as_deref())?;
     object.text("ts", Some(&format_us(record.ts_us())))?;
@@ -72,7 +89,12 @@ fn put_record(object: &mut Object<'_>, record: TreeRecord<'_>, task: Option<Task
     object.text("target", Some(record.target()))?;
     object.text("file", record.file())?;
     object.number("line", record.line().map(i64::from))?;
-    object.raw("fields", record.fields())
+    object.raw("fields", record.fields())?;
+    let changed = |dump: Dump<'_>| {
+        let changed = dump.values.iter().filter(|value| value.is_changed()).map(|value| Cow::Borrowed(&*value.name));
+        object.texts("changed", changed)
+    };
+    dump.map_or(Ok(()), changed)
 }
 
 fn put_summary(object: &mut Object<'_>, summary: &Summary) -> io::Result<()> {

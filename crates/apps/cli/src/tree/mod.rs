@@ -2,6 +2,7 @@
 
 mod fold;
 pub(crate) mod record;
+mod values;
 mod task;
 mod print;
 mod json;
@@ -34,9 +35,9 @@ fn show(args: &TreeArgs, lake: &Lake, screen: &mut Screen, notes: &mut Notes) ->
     let tree = tree.finish();
     let folds = Folds::new(args);
     if args.json {
-        json::put(screen.raw(), &tree, &folds)?;
+        json::put(screen.raw(), &tree, &folds, args.values)?;
     } else {
-        Printer::new(screen, &folds, args.keys).tree(&tree)?;
+        Printer::new(screen, &folds, args).tree(&tree)?;
     }
     screen.flush()?;
     notes.tell(scan.damages());
@@ -57,7 +58,7 @@ fn follow(args: &TreeArgs, lake: &Lake, screen: &mut Screen, notes: &mut Notes) 
     }
     notes.tell(records.damages());
     let folds = Folds::new(args);
-    Printer::new(screen, &folds, args.keys).tree(&tree.finish())?;
+    Printer::new(screen, &folds, args).tree(&tree.finish())?;
     loop {
         screen.flush()?;
         if !patience.wait() {
@@ -76,7 +77,8 @@ fn put_new(mut records: Timeline, live: &mut Live, screen: &mut Screen, notes: &
 }
 
 fn filter(args: &TreeArgs) -> spanlake_query::Filter {
-    args.filter.filter().level(least_level(args))
+    let filter = args.filter.filter().level(least_level(args));
+    if args.values { filter.values() } else { filter }
 }
 
 fn least_level(args: &TreeArgs) -> Level {

@@ -2,11 +2,13 @@
 
 use std::io;
 
-use spanlake_query::{Entry, Outside, Status, Summary, TaskNode, TaskTree, TreeRecord};
+use spanlake_query::{Dump, Entry, Outside, Status, Summary, TaskNode, TaskTree, TreeRecord};
 
 use super::fold::Folds;
-use super::record::{error_lines, put_said};
+use super::record::{Said, error_lines, put_said};
 use super::task::{Place, put_folded, put_more, put_task};
+use super::values::{Dumps, value_lines};
+use crate::args::TreeArgs;
 use crate::line::{BOLD, DIM, LOST, Line, PLAIN, status_mark, status_style};
 use crate::screen::Screen;
 use crate::words;
@@ -22,6 +24,7 @@ pub(crate) struct Printer<'a> {
     screen: &'a mut Screen,
     folds: &'a Folds,
     whole_keys: bool,
+    values: bool,
     /// The date that stands on top of what is being printed.
     date: String,
     gap: Gap,
@@ -51,8 +54,8 @@ enum Item<'a> {
 struct Strokes(String);
 
 impl<'a> Printer<'a> {
-    pub(crate) fn new(screen: &'a mut Screen, folds: &'a Folds, whole_keys: bool) -> Self {
-        Self { screen, folds, whole_keys, date: String::new(), gap: Gap::Top }
+    pub(crate) fn new(screen: &'a mut Screen, folds: &'a Folds, args: &TreeArgs) -> Self {
+        Self { screen, folds, whole_keys: args.keys, values: args.values, date: String::new(), gap: Gap::Top }
     }
 
     pub(crate) fn tree(&mut self, tree: &TaskTree) -> io::Result<()> {
@@ -118,11 +121,12 @@ impl<'a> Printer<'a> {
             Entry::Record(_) => true,
         });
         let items = self.items(shown);
+        let mut dumps = Dumps::new(if self.values { task.dumps() } else { Vec::new() });
         let last = items.len().saturating_sub(1);
         for (at, item) in items.into_iter().enumerate() {
             let (joint, below) = strokes.branch(at == last);
             match item {
-                Item::Record(record) => self.record(record, strokes)?,
+                Item::Record(record) => self.record(record, dumps.next().as_ref(), strokes)?,
                 Item::Task(subtask) => self.task(subtask, Some(task), &joint, &below, depth + 1)?,
                 Item::Run(run) => self.run(&run, &joint)?,
             }
@@ -130,15 +134,18 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn record(&mut self, record: TreeRecord<'_>, strokes: &Strokes) -> io::Result<()> {
+    fn record(&mut self, record: TreeRecord<'_>, dump: Option<&Dump<'_>>, strokes: &Strokes) -> io::Result<()> {
         let mut line = Line::new();
         line.put(DIM, &strokes.0);
         let date = words::date(record.ts_us());
         if date != self.date {
             line.put(DIM, date).put(DIM, " ");
         }
-        put_said(&mut line, &record.into(), &strokes.0);
-        self.screen.line(&line)
+        let said = Said::from(record);
+        put_said(&mut line, &if dump.is_some() { said.without_fields() } else { said }, &strokes.0);
+        self.screen.line(&line)?;
+        let mut values = dump.into_iter().flat_map(|dump| value_lines(&strokes.0, dump));
+        values.try_for_each(|line| self.screen.line(&line))
     }
 
     /// Several tasks in one line.
@@ -155,8 +162,10 @@ impl<'a> Printer<'a> {
     }
 
     fn outside(&mut self, outside: Outside<'_>) -> io::Result<()> {
-        let shows = |record: &TreeRecord<'_>| self.folds.shows_outside(record.level());
-        let (shown, folded): (Vec<_>, Vec<_>) = outside.records().partition(shows);
+        let mut dumps = Dumps::new(if self.values { outside.dumps() } else { Vec::new() });
+        let with_dumps = outside.records().map(|record| (record, dumps.next()));
+        let shows = |(record, _): &(TreeRecord<'_>, _)| self.folds.shows_outside(record.level());
+        let (shown, folded): (Vec<_>, Vec<_>) = with_dumps.partition(shows);
         let mut counts = words::levels(outside.hidden());
         if !folded.is_empty() {
             counts.insert(0, words::counted(folded.len() as u64, "record"));
@@ -170,7 +179,7 @@ impl<'a> Printer<'a> {
         put_more(&mut line, &counts);
         self.screen.line(&line)?;
         self.date.clear();
-        shown.into_iter().try_for_each(|record| self.record(record, &Strokes::top()))
+        shown.into_iter().try_for_each(|(record, dump)| self.record(record, dump.as_ref(), &Strokes::top()))
     }
 
     /// The whole tree in numbers, what was lost first of all.

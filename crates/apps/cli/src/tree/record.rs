@@ -21,6 +21,13 @@ pub(super) struct Said<'a> {
     line: Option<u32>,
 }
 
+impl Said<'_> {
+    /// The same, where its fields are shown otherwise.
+    pub(super) fn without_fields(self) -> Self {
+        Self { fields: "{}", ..self }
+    }
+}
+
 /// Puts time, level, message and fields, and where in the program it was, if something went wrong there.
 pub(super) fn put_said(line: &mut Line, said: &Said<'_>, strokes: &str) {
     line.put(DIM, words::time_of_day(said.ts_us)).put(PLAIN, " ");

@@ -137,3 +137,67 @@ fn an_empty_lake_is_an_empty_tree() {
     assert_eq!(lake.prints("tree lake"), "0 tasks · 0 records\n");
     assert_eq!(document(&lake, "tree lake --json")["tasks"], json!([]));
 }
+
+/// A pump at work twice, the second time within itself, and an object outside any task.
+fn observed() -> Lines {
+    let mut lines = Lines::default();
+    let dump = |phase: &str, method: &str, values: Value| {
+        let mut fields = json!({
+            "observed.object": "pump", "observed.type": "Pump", "observed.method": method, "observed.phase": phase,
+        });
+        fields.as_object_mut().expect("an object").extend(values.as_object().cloned().expect("an object"));
+        fields
+    };
+    let (inputs, outputs) = ("#### pump - Pump - Inputs", "#### pump - Pump - Outputs");
+    lines.begin(0, "", "plant");
+    lines.event(1, "DEBUG", "", "Entering pump - run", json!({"observed.object": "pump"}));
+    lines.event(2, "TRACE", "", inputs, dump("enter", "run", json!({"in.speed": 1.0 / 3.0, "in.mode": "slow"})));
+    lines.event(3, "TRACE", "", inputs, dump("enter", "run", json!({"in.speed": 2.0})));
+    lines.event(4, "TRACE", "", outputs, dump("exit", "run", json!({"in.speed": 2.0})));
+    let after = json!({"in.speed": 123_456.7, "in.mode": "slow", "out.flows": [1.0, 2.5e-7, 3], "out.\u{1b}": null});
+    lines.event(5, "TRACE", "", outputs, dump("exit", "run", after));
+    lines.end(6, "", "plant", "succeeded", 10);
+    lines.event(7, "TRACE", "-", outputs, dump("exit", "alone", json!({"lone": true})));
+    lines
+}
+
+#[test]
+fn values_stand_below_their_record_and_say_what_changed() {
+    let lake = observed().lake();
+    let text = lake.prints("tree lake --values");
+    let expected = "\
+│ 13:14:10.002 TRACE #### pump - Pump - Inputs
+│     in:
+│       mode = slow
+│       speed = 0.33333
+│ 13:14:10.003 TRACE #### pump - Pump - Inputs
+│     in:
+│       speed = 2
+│ 13:14:10.004 TRACE #### pump - Pump - Outputs
+│     in:
+│       speed = 2
+│ 13:14:10.005 TRACE #### pump - Pump - Outputs
+│     in:
+│       mode = slow
+│     ~ speed = 0.33333 → 1.2346e+05
+│     out:
+│       \\u{1b} = null
+│       flows = [1, 2.5e-07, 3]
+
+outside any task
+│ 2026-11-20 13:14:10.007 TRACE #### pump - Pump - Outputs
+│       lone = true
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(!text.contains("Entering"), "the level folds what is no value: {text}");
+    assert!(!lake.prints("tree lake").contains("####"), "values are asked for");
+}
+
+#[test]
+fn the_document_names_the_values_that_changed() {
+    let document = document(&observed().lake(), "tree lake --json --values");
+    let records = document["tasks"][0]["records"].as_array().expect("records");
+    let changed: Vec<_> = records.iter().map(|record| record["changed"].clone()).collect();
+    assert_eq!(changed, [json!([]), json!([]), json!([]), json!(["in.speed"])]);
+    assert_eq!(records[3]["fields"]["out.flows"], json!([1.0, 2.5e-7, 3]));
+}

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use spanlake_core::{Kind, OwnedRecord, RecordKey, TaskKey};
 
 use super::TaskTree;
+use super::dump::is_dump;
 use super::store::{Begin, End, Node, Origin, Origins, Records, Stored};
 use crate::fields;
 use crate::filter::Filter;
@@ -98,9 +99,10 @@ impl TaskTreeBuilder {
         }
     }
 
-    /// A loss is never folded away, or a tree with holes would look whole.
+    /// A loss is never folded away, or a tree with holes would look whole; values are not where they were asked for.
     fn is_kept(&self, record: &OwnedRecord) -> bool {
-        record.kind == Kind::Loss || self.filter.at_level(record.level)
+        let is_asked_for = record.kind == Kind::Loss || self.filter.keeps_values() && is_dump(&record.fields);
+        is_asked_for || self.filter.at_level(record.level)
     }
 
     fn begin(&mut self, id: usize, record: OwnedRecord) {

@@ -9,6 +9,7 @@
 //! - The begin of a task that was not seen is taken to be the first moment known of it or of what lies below it.
 
 mod builder;
+mod dump;
 mod node;
 mod store;
 
@@ -20,6 +21,7 @@ use spanlake_core::record::UnknownWord;
 use spanlake_core::{Outcome, TaskKey};
 
 pub use builder::TaskTreeBuilder;
+pub use dump::{Dump, DumpValue};
 pub use node::{Entry, Outside, TaskNode, TreeRecord};
 use store::{Node, Origin, Records};
 

@@ -2,6 +2,7 @@
 
 use spanlake_core::{Level, TaskKey};
 
+use super::dump::{self, Dump};
 use super::store::{Node, Origin, Records, Stored};
 use super::{Status, Summary, TaskTree};
 
@@ -157,6 +158,11 @@ impl<'a> TaskNode<'a> {
         records(self.tree, &self.node.records)
     }
 
+    /// The values of observed objects among its records, each with what it was before.
+    pub fn dumps(self) -> Vec<Dump<'a>> {
+        dump::dumps(self.records())
+    }
+
     /// Its subtasks by begin.
     pub fn tasks(self) -> impl ExactSizeIterator<Item = TaskNode<'a>> {
         self.node.children.iter().map(move |id| self.tree.node(*id))
@@ -246,6 +252,11 @@ impl<'a> Outside<'a> {
     /// By time.
     pub fn records(self) -> impl ExactSizeIterator<Item = TreeRecord<'a>> {
         records(self.tree, self.records)
+    }
+
+    /// The values of observed objects among them, each with what it was before.
+    pub fn dumps(self) -> Vec<Dump<'a>> {
+        dump::dumps(self.records())
     }
 
     /// How many events are below the level, from `TRACE` to `ERROR`.

@@ -1,0 +1,81 @@
+//! The values of an observed object, in lines below that of their record.
+
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
+use serde_json::Value as Json;
+use spanlake_core::Value;
+use spanlake_core::render::dump::put_rounded;
+use spanlake_query::{Dump, DumpValue};
+
+use crate::line::{BUSY, DIM, Line, PLAIN};
+
+/// How far a value stands to the right of its record.
+const INDENT: &str = "    ";
+
+/// The dumps among records that are gone through in their order.
+pub(super) struct Dumps<'a> {
+    dumps: Peekable<IntoIter<Dump<'a>>>,
+    /// How many records were gone through.
+    at: usize,
+}
+
+impl<'a> Dumps<'a> {
+    pub(super) fn new(dumps: Vec<Dump<'a>>) -> Self {
+        Self { dumps: dumps.into_iter().peekable(), at: 0 }
+    }
+
+    /// The dump that the next record is, if it is one.
+    pub(super) fn next(&mut self) -> Option<Dump<'a>> {
+        self.at += 1;
+        self.dumps.next_if(|dump| dump.at + 1 == self.at)
+    }
+}
+
+/// The lines of a dump, each behind `strokes`: groups, and in them values, marked where the work has changed them.
+pub(super) fn value_lines(strokes: &str, dump: &Dump<'_>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut group = "";
+    for value in &dump.values {
+        let (in_group, name) = value.name.split_once('.').unwrap_or(("", &value.name));
+        if in_group != group {
+            let mut line = Line::new();
+            line.put(DIM, format_args!("{strokes}{INDENT}")).data(DIM, in_group).put(DIM, ":");
+            lines.push(line);
+            group = in_group;
+        }
+        lines.push(value_line(strokes, name, value));
+    }
+    lines
+}
+
+fn value_line(strokes: &str, name: &str, value: &DumpValue<'_>) -> Line {
+    let mut line = Line::new();
+    line.put(DIM, format_args!("{strokes}{INDENT}"));
+    line.put(BUSY, if value.is_changed() { "~ " } else { "  " }).data(PLAIN, name).put(DIM, " = ");
+    if let Some(before) = value.before.filter(|_| value.is_changed()) {
+        line.data(DIM, &rounded(before)).put(DIM, " → ");
+    }
+    line.data(PLAIN, &rounded(value.json));
+    line
+}
+
+/// A value as text has it: numbers with five significant digits.
+fn rounded(json: &str) -> String {
+    let mut text = String::new();
+    match serde_json::from_str(json) {
+        Ok(Json::String(value)) => text = value,
+        Ok(value) => put_rounded(&mut text, &value_of(value)),
+        Err(_) => text.push_str(json),
+    }
+    text
+}
+
+fn value_of(json: Json) -> Value<'static> {
+    match json {
+        Json::Array(values) => Value::List(values.into_iter().map(value_of).collect()),
+        Json::Number(number) if number.is_f64() => Value::F64(number.as_f64().unwrap_or(f64::NAN)),
+        Json::String(text) => Value::Text(text.into()),
+        other => Value::Text(other.to_string().into()),
+    }
+}

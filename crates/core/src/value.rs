@@ -128,6 +128,11 @@ const FIELD_OVERHEAD: usize = 32;
 // === impl BodyWriter ===
 
 impl BodyWriter {
+    /// An empty body with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), omitted: 0 }
+    }
+
     /// The body so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use smallvec::SmallVec;
 use spanlake_core::Value;
 use spanlake_core::observed::{TIME, WITHIN};
 use spanlake_core::sync::Arc;
@@ -15,12 +16,16 @@ pub(crate) struct Frame {
     above: Option<Arc<Frame>>,
     /// How many frames there are, this one included.
     depth: u64,
-    names: Vec<Box<str>>,
+    /// The names of all of them, each once, the outermost first.
+    names: SmallVec<[Arc<str>; 4]>,
     /// The names as the field of a record.
     within: BodyWriter,
     /// The bits of what the object's own clock says.
     time: Option<AtomicU64>,
 }
+
+/// Room for a few names.
+const ROOM: usize = 64;
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Frame>>> = const { RefCell::new(None) };
@@ -60,16 +65,14 @@ pub(crate) fn within<T>(frame: Option<&Arc<Frame>>, work: impl FnOnce() -> T) ->
 
 impl Frame {
     /// An object that begins in what this thread is in.
-    pub(super) fn begin(name: &str, time: Option<f64>) -> Arc<Self> {
+    pub(super) fn begin(name: &Arc<str>, time: Option<f64>) -> Arc<Self> {
         let above = current();
         let mut names = above.as_ref().map(|above| above.names.clone()).unwrap_or_default();
         // An object that is entered again is inside itself already.
-        if !names.iter().any(|known| **known == *name) {
-            names.push(name.into());
+        if !names.iter().any(|known| **known == **name) {
+            names.push(Arc::clone(name));
         }
-        let mut within = BodyWriter::default();
-        let list: Vec<Value<'_>> = names.iter().map(|name| Value::from(&**name)).collect();
-        within.list(Name::Text(WITHIN), &list);
+        let within = encoded(&names);
         let depth = above.as_ref().map_or(0, |above| above.depth) + 1;
         Arc::new(Self { above, depth, names, within, time: time.map(f64::to_bits).map(AtomicU64::new) })
     }
@@ -104,6 +107,13 @@ impl Frame {
             body.f64(Name::Text(TIME), time);
         }
     }
+}
+
+fn encoded(names: &[Arc<str>]) -> BodyWriter {
+    let list: SmallVec<[Value<'_>; 4]> = names.iter().map(|name| Value::from(&**name)).collect();
+    let mut within = BodyWriter::with_capacity(ROOM);
+    within.list(Name::Text(WITHIN), &list);
+    within
 }
 
 /// What the thread was in before.

@@ -150,9 +150,21 @@ pub fn observe_at<O: Observe, R>(
     method: &str,
     body: impl FnOnce(&mut O) -> R,
 ) -> R {
-    if !site.is_listened_to() {
-        return body(&mut object);
+    if site.is_listened_to() {
+        return observe_listened_to(site, object, method, body);
     }
+    body(&mut object)
+}
+
+/// Apart, so that what nobody listens to is as short as can be.
+#[cold]
+#[inline(never)]
+fn observe_listened_to<O: Observe, R>(
+    site: &'static Site,
+    object: O,
+    method: &str,
+    body: impl FnOnce(&mut O) -> R,
+) -> R {
     let mut observation = Observation::begin(site, object, method);
     let (scope, object) = observation.parts();
     scope.within(|| body(object))

@@ -17,6 +17,9 @@ pub(super) struct Observation<'m, O: Observe> {
     scope: Scope<'m>,
 }
 
+/// The name of an object that panicked when it was asked for it.
+const NAMELESS: &str = "(nameless)";
+
 /// Where the work stands.
 pub(super) struct Scope<'m> {
     site: &'static Site,
@@ -26,8 +29,7 @@ pub(super) struct Scope<'m> {
 }
 
 struct Inside {
-    name: String,
-    type_name: String,
+    name: Arc<str>,
     frame: Arc<Frame>,
     span: Span,
 }
@@ -60,7 +62,8 @@ impl<'m, O: Observe> Observation<'m, O> {
                 }
                 self.object.observe(phase, method, &mut out);
             });
-            inside.write(site, method, phase, &out);
+            let type_name = || asking(|| self.object.type_name().to_owned()).unwrap_or_default();
+            inside.write(site, method, phase, &out, type_name);
             if answer.is_none() {
                 inside.tell_panic(site, method, phase);
             }
@@ -90,17 +93,16 @@ impl Scope<'_> {
 
 impl Inside {
     fn of(object: &impl Observe, site: &'static Site, method: &str) -> Self {
-        let type_name = asking(|| object.type_name().to_owned()).unwrap_or_default();
-        let name = asking(|| object.name().into_owned()).unwrap_or_else(|| type_name.clone());
+        let name = asking(|| Arc::from(&*object.name())).unwrap_or_else(|| Arc::from(NAMELESS));
         let frame = Frame::begin(&name, asking(|| object.time()).flatten());
         let is_task = asking(|| object.is_task()).unwrap_or(false);
         let task = || site.task(&name, format_args!("{name}{}", Suffix(method)));
         let span = if is_task { frame.within(task) } else { Span::none() };
-        Self { name, type_name, frame, span }
+        Self { name, frame, span }
     }
 
     /// The line first when the object enters and last when it exits, so that all it says stands between.
-    fn write(&self, site: &Site, method: &str, phase: Phase, out: &Observer) {
+    fn write(&self, site: &Site, method: &str, phase: Phase, out: &Observer, type_name: impl FnOnce() -> String) {
         if phase == Phase::Enter {
             self.put_line(site, method, phase, out);
         }
@@ -110,9 +112,9 @@ impl Inside {
         }
         if !out.values.is_empty() {
             let kind = if phase == Phase::Enter { "Inputs" } else { "Outputs" };
-            let type_name = Some(&*self.type_name);
-            let words = Words { type_name, values: Some(&out.values), ..self.words(method, phase) };
-            site.dump(format_args!("#### {} - {} - {kind}", self.name, self.type_name), &words);
+            let type_name = type_name();
+            let words = Words { type_name: Some(&type_name), values: Some(&out.values), ..self.words(method, phase) };
+            site.dump(format_args!("#### {} - {type_name} - {kind}", self.name), &words);
         }
         if phase == Phase::Exit {
             self.put_line(site, method, phase, out);

@@ -21,8 +21,11 @@ pub struct Observer {
     pub(super) is_skipped: bool,
     pub(super) records: Vec<Said>,
     pub(super) values: Values,
-    /// What stands before the names of groups: the nested objects that are being asked, each with a dot.
-    above: String,
+    /// The nested objects that are being asked, each with a dot; behind that the names of a group and of a value while it
+    /// is put.
+    name: String,
+    /// How long the first part of that is.
+    above: usize,
 }
 
 /// A record that an object wants written.
@@ -40,9 +43,9 @@ pub struct Entry<'a>(Option<&'a mut Values>);
 /// Takes the values of a group.
 #[derive(Debug)]
 pub struct Group<'a> {
-    values: Option<&'a mut Values>,
-    /// The name of the group with a dot, and behind it that of a value while it is put.
-    name: String,
+    /// Nothing where nobody listens.
+    out: Option<&'a mut Observer>,
+    /// How long its name is, with what stands before it.
     len: usize,
 }
 
@@ -55,7 +58,8 @@ impl Observer {
             is_skipped: false,
             records: Vec::new(),
             values: Values::default(),
-            above: String::new(),
+            name: String::new(),
+            above: 0,
         }
     }
 
@@ -87,19 +91,18 @@ impl Observer {
     /// `<group>.<name>`; a dot in the name of a group becomes `_`.
     pub fn group(&mut self, name: &str) -> Group<'_> {
         if !self.wants_values {
-            return Group { values: None, name: String::new(), len: 0 };
+            return Group { out: None, len: 0 };
         }
-        let name = format!("{}{}.", self.above, name.replace('.', "_"));
-        Group { values: Some(&mut self.values), len: name.len(), name }
+        let len = self.put_part(name);
+        Group { out: Some(self), len }
     }
 
     /// Asks a part of the object, whose groups become parts of a group with the part's name.
     pub fn nested(&mut self, name: &str, ask: impl FnOnce(&mut Self)) {
-        let (len, is_skipped) = (self.above.len(), self.is_skipped);
-        self.above.push_str(&name.replace('.', "_"));
-        self.above.push('.');
+        let (above, is_skipped) = (self.above, self.is_skipped);
+        self.above = self.put_part(name);
         ask(self);
-        self.above.truncate(len);
+        self.above = above;
         // The line is not the part's.
         self.is_skipped = is_skipped;
     }
@@ -107,6 +110,14 @@ impl Observer {
     /// Leaves the line out that says that the object enters, or exits. Records and values stay.
     pub fn skip(&mut self) {
         self.is_skipped = true;
+    }
+
+    /// Puts a part with a dot behind what stands above, and gives where it ends.
+    fn put_part(&mut self, name: &str) -> usize {
+        self.name.truncate(self.above);
+        self.name.extend(name.chars().map(|c| if c == '.' { '_' } else { c }));
+        self.name.push('.');
+        self.name.len()
     }
 }
 
@@ -123,10 +134,10 @@ impl Entry<'_> {
 impl Group<'_> {
     /// A value of the group.
     pub fn value(&mut self, name: &str, value: &(impl AsValue + ?Sized)) -> &mut Self {
-        if let Some(values) = &mut self.values {
-            self.name.truncate(self.len);
-            self.name.push_str(name);
-            values.put(&self.name, value);
+        if let Some(out) = &mut self.out {
+            out.name.truncate(self.len);
+            out.name.push_str(name);
+            out.values.put(&out.name, value);
         }
         self
     }

@@ -17,9 +17,15 @@ pub struct Values {
     body: BodyWriter,
 }
 
+/// Room for a handful of values.
+const ROOM: usize = 256;
+
 impl Values {
     pub(super) fn put(&mut self, name: &str, value: &(impl AsValue + ?Sized)) {
         if let Some(value) = value.as_value() {
+            if self.body.is_empty() {
+                self.body = BodyWriter::with_capacity(ROOM);
+            }
             self.body.value(Name::Text(name), &value);
         }
     }

@@ -55,6 +55,10 @@ lake:
 flights:
     cargo run --release --example flights
 
+# Coupled tanks by Newton's method, as observed objects: the same work logged in six ways.
+tanks:
+    cargo run --example tanks
+
 # What a record costs: spanlake and its peers side by side. `just bench --help` names the options.
 bench *options="--work events --threads 1,2,4 --rounds 5":
     cargo run --release -p spanlake-benches --bin compare -- {{ options }}

@@ -21,3 +21,7 @@ struct Spool;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/runs.md")]
 struct Runs;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/observe.md")]
+struct Observe;

@@ -67,6 +67,20 @@ pub fn time(record: &Record<'_>) -> Option<f64> {
     time
 }
 
+/// Whether an outermost observed object begins its work with this record, the line that it enters.
+pub fn starts_run(record: &Record<'_>) -> bool {
+    if record.kind != Kind::Event || !record.callsite.is_some_and(|callsite| callsite.fields.contains(&DEPTH)) {
+        return false;
+    }
+    let (mut is_outermost, mut enters) = (false, false);
+    record.fields.for_each(|name, value| match (name, value) {
+        (DEPTH, Value::U64(depth)) => is_outermost = *depth == 1,
+        (PHASE, Value::Text(phase)) => enters = phase == ENTER,
+        _ => {}
+    });
+    is_outermost && enters
+}
+
 fn context<'a>(record: &'a Record<'_>) -> &'a [Field<'a>] {
     record.task.map_or(&[], |task| &task.context)
 }

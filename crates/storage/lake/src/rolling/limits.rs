@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use spanlake_core::Record;
+use spanlake_core::{Kind, Record, observed};
 
 /// Default of [`RollingFileSink::max_files`](super::RollingFileSink::max_files).
 pub const DEFAULT_MAX_FILES: NonZeroU64 = NonZeroU64::new(10).unwrap();
@@ -11,7 +11,7 @@ pub const DEFAULT_MAX_FILES: NonZeroU64 = NonZeroU64::new(10).unwrap();
 /// Of a limit for all files, the part that one file may take where nobody said how long it may get.
 const FILE_SHARE: u64 = 4;
 
-/// How often a file rolls, by the UTC time of the records.
+/// How often a file rolls: by the UTC time of the records, or by what begins with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Every {
@@ -23,6 +23,11 @@ pub enum Every {
     Day,
     /// At multiples of so many seconds since the Unix epoch.
     Seconds(NonZeroU64),
+    /// At the line that says that an observed object enters, in no other one: it stands at `DEBUG`, so that the sink has to
+    /// take that level.
+    Run,
+    /// At the begin of a root task.
+    RootTask,
 }
 
 /// The limits of one name's files.
@@ -52,7 +57,18 @@ impl Limits {
 
     /// Which interval a moment lies in; the same one for all where time rolls nothing.
     pub(super) fn interval(&self, ts_us: i64) -> i64 {
-        self.every.map_or(0, |every| ts_us.div_euclid(every.micros()))
+        self.every.and_then(Every::micros).map_or(0, |micros| ts_us.div_euclid(micros))
+    }
+
+    /// Whether a record opens the next file, whatever its time.
+    pub(super) fn opens_next(&self, record: &Record<'_>) -> bool {
+        match self.every {
+            Some(Every::Run) => observed::starts_run(record),
+            Some(Every::RootTask) => {
+                record.kind == Kind::Begin && record.task.is_some_and(|task| task.key.depth() == 0)
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn interval_of(&self, record: &Record<'_>) -> i64 {
@@ -61,13 +77,15 @@ impl Limits {
 }
 
 impl Every {
-    fn micros(self) -> i64 {
+    /// How long the interval is; `None` where time does not count.
+    fn micros(self) -> Option<i64> {
         let seconds = match self {
             Self::Minute => 60,
             Self::Hour => 3_600,
             Self::Day => 86_400,
             Self::Seconds(seconds) => seconds.get(),
+            Self::Run | Self::RootTask => return None,
         };
-        i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000)
+        Some(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000))
     }
 }

@@ -23,7 +23,7 @@ use super::pack::Compression;
 /// | setting | default | |
 /// |---|---|---|
 /// | [`max_bytes`](Self::max_bytes) | none | the line that would make the file longer opens the next one |
-/// | [`every`](Self::every) | none | the first record of the next hour, or whatever it is, opens the next file |
+/// | [`every`](Self::every) | none | the first record of the next hour, of the next run, or whatever it is, opens the next file |
 /// | [`max_files`](Self::max_files) | [`DEFAULT_MAX_FILES`](super::DEFAULT_MAX_FILES): 10 | the oldest files are deleted |
 /// | [`max_total_bytes`](Self::max_total_bytes) | none | the oldest files are deleted |
 /// | [`max_age`](Self::max_age) | none | older files are deleted |
@@ -112,6 +112,9 @@ impl RollingFileSink {
 
     /// Rolls by the time of the records, UTC, in step with the clock. A record that comes late goes to the file that is open.
     /// A file that was there before belongs to the time when it was changed last.
+    ///
+    /// Or where a run or a root task begins, which then has a file, and [`max_files`](Self::max_files) is how many are kept.
+    /// Of two that overlap, the records of the first go on in the file of the second.
     pub fn every(self, every: Every) -> Self {
         self.limit(|limits| limits.every = Some(every))
     }

@@ -71,7 +71,8 @@ impl FileLog {
         }
         let bytes = (self.text.len() - start.at) as u64;
         if bytes > 0 {
-            self.batch.add(start, bytes, most, limits.interval_of(record));
+            let opens_next = limits.opens_next(record);
+            self.batch.add(start, bytes, most, limits.interval_of(record), opens_next);
         }
     }
 
@@ -165,9 +166,9 @@ impl FileLog {
 
 impl BatchPart {
     /// A record of so many bytes came, at `start` in the text.
-    fn add(&mut self, start: Mark, bytes: u64, most: u64, interval: i64) {
+    fn add(&mut self, start: Mark, bytes: u64, most: u64, interval: i64, opens_next: bool) {
         let is_late = self.interval.is_some_and(|current| interval > current);
-        if self.len > 0 && (self.len + bytes > most || is_late) {
+        if self.len > 0 && (self.len + bytes > most || is_late || opens_next) {
             self.cuts.push(start);
             (self.len, self.interval) = (0, None);
         }

@@ -1,4 +1,4 @@
-//! Observed objects, as [`spanlake_scope::observe`] has them.
+//! Observed objects, as [`mod@spanlake_scope::observe`] has them.
 //!
 //! ```
 //! use spanlake::observe::{Observe, observe};

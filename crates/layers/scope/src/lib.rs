@@ -7,6 +7,8 @@
 //! say how it ended, export a key for another process. The recording layers of spanlake put the tasks' begins, ends
 //! and events down; they make the tasks themselves when there is no `ScopeLayer`, with its defaults.
 //!
+//! [`mod@observe`] asks objects at work for detail when somebody listens.
+//!
 //! # Flow
 //!
 //! `on_new_span` makes the task and keeps it in the span's extensions; `on_enter` and `on_exit` keep this thread's
@@ -21,7 +23,7 @@
 //!
 //! # Features
 //!
-//! `tokio`: [`spawn_task`] and [`JoinSetExt`].
+//! `derive`: `#[derive(Observe)]`. `tokio`: [`spawn_task`] and [`JoinSetExt`].
 //!
 //! # Example
 //!

@@ -186,8 +186,8 @@ pub async fn observe_async_at<O: Observe, R>(
     std::future::poll_fn(|cx| scope.within(|| work.as_mut().poll(cx))).await
 }
 
-/// [`observe`](observe::observe) with the target, file and line of the place where it stands, so that levels can be set
-/// by module.
+/// [`observe`](crate::observe::observe()) with the target, file and line of the place where it stands, so that levels can be
+/// set by module.
 ///
 /// ```
 /// use spanlake_scope::observe::{Observe, Observer, Phase};
@@ -207,7 +207,7 @@ macro_rules! observe {
     };
 }
 
-/// [`observe_async`](observe::observe_async) with the target, file and line of the place where it stands.
+/// [`observe_async`](crate::observe::observe_async()) with the target, file and line of the place where it stands.
 #[macro_export]
 macro_rules! observe_async {
     ($object:expr, $method:expr, $body:expr $(,)?) => {

@@ -156,8 +156,8 @@ fn dispatch(callsite: &'static DefaultCallsite, message: fmt::Arguments<'_>, wor
     );
 }
 
-/// A [`Site`](observe::Site) for [`observe_at`](observe::observe_at), with the target, file and line of the place where it
-/// stands, or with another target: `site!(target: "solver")`.
+/// A [`Site`](crate::observe::Site) for [`observe_at`](crate::observe::observe_at), with the target, file and line of the
+/// place where it stands, or with another target: `site!(target: "solver")`.
 #[macro_export]
 macro_rules! site {
     () => {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree::{assert_kept, cargo, read};
 
 /// A package in a folder, and ours that it may depend on. The first row that fits holds.
-const TABLE: [(&str, &[&str]); 10] = [
+const TABLE: [(&str, &[&str]); 12] = [
     ("crates/core", &[]),
+    ("crates/config", &["spanlake-core", "spanlake-lake"]),
     ("crates/layers/observe-derive", &[]),
     ("crates/layers/scope", &["spanlake-core", "spanlake-observe-derive"]),
     ("crates/layers/capture", &["spanlake-core", "spanlake-scope"]),
@@ -15,10 +16,18 @@ const TABLE: [(&str, &[&str]); 10] = [
     ("crates/test", &["spanlake-core", "spanlake-scope", "spanlake-capture"]),
     ("crates/storage/lake", &["spanlake-core"]),
     ("crates/storage/query", &["spanlake-core", "spanlake-lake"]),
-    ("crates/apps/*", &["spanlake-core", "spanlake-lake", "spanlake-query"]),
+    ("crates/apps/*", &["spanlake-core", "spanlake-config", "spanlake-lake", "spanlake-query"]),
     (
         "crates/spanlake",
-        &["spanlake-core", "spanlake-scope", "spanlake-capture", "spanlake-etl", "spanlake-publish", "spanlake-lake"],
+        &[
+            "spanlake-core",
+            "spanlake-config",
+            "spanlake-scope",
+            "spanlake-capture",
+            "spanlake-etl",
+            "spanlake-publish",
+            "spanlake-lake",
+        ],
     ),
 ];
 
@@ -27,8 +36,9 @@ const UNPUBLISHED: [&str; 3] = ["crates/testkit", "examples", "benches"];
 
 /// Libraries that stay out of a package and of everything below it, with its default features. A name that ends in `*`
 /// stands for all that begin so.
-const NEVER: [(&str, &[&[&str]]); 7] = [
+const NEVER: [(&str, &[&[&str]]); 8] = [
     ("spanlake-core", &[COLUMNS, NETWORK, RUNTIME, SERDE, LAYERS]),
+    ("spanlake-config", &[COLUMNS, NETWORK, RUNTIME, SERDE, LAYERS]),
     ("spanlake-scope", &[COLUMNS, NETWORK, RUNTIME, SERDE]),
     ("spanlake-capture", &[COLUMNS, NETWORK, RUNTIME, SERDE]),
     ("spanlake-lake", &[NETWORK, RUNTIME, SERDE, LAYERS]),

@@ -15,6 +15,9 @@ mod manifests;
 /// Files open with a sentence, do not panic where they must not, and have a reason to be long.
 mod sources;
 
+/// The JSON Schema takes files that are right, and refuses those whose keys or values are wrong by themselves.
+mod schema;
+
 /// What the documents name is there, and nothing names somebody's machine.
 mod documents;
 

@@ -1,0 +1,75 @@
+//! Files that are wrong: exactly what a person sees, all of it at once, and nothing happens on the disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use spanlake_config::Config;
+
+const FOLDER: &str = "tests/broken";
+
+/// Says that the messages of today are the right ones.
+const BLESS: &str = "SPANLAKE_BLESS";
+
+#[test]
+fn messages_are_those_that_were_looked_at() {
+    let files = files();
+    assert!(files.len() >= 20, "{} files", files.len());
+    let wrong: Vec<_> = files.iter().filter(|file| !is_as_expected(file)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}: look at them, then run with {BLESS}=1");
+}
+
+#[test]
+fn files_without_a_message_are_none() {
+    let is_orphan = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "txt") && !path.with_extension("").exists()
+    };
+    let orphans: Vec<_> = entries().into_iter().filter(is_orphan).collect();
+    assert!(orphans.is_empty(), "{orphans:?}");
+}
+
+#[test]
+fn nothing_is_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in files() {
+        let name = file.file_name().expect("a name");
+        let copy = folder.path().join(name);
+        fs::copy(&file, &copy).expect("a copy");
+        assert!(Config::from_file(&copy).is_err(), "{name:?}");
+        fs::remove_file(&copy).expect("removed");
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn files_that_cannot_be_read_are_told() {
+    let message = |path: &Path| Config::from_file(path).expect_err("it is wrong").to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(message(Path::new("nowhere.yaml")).starts_with("error: cannot read the file: No such file"));
+    assert!(message(Path::new("spanlake.ini")).contains("expected: a name that ends in `.yaml`"));
+    let path = folder.path().join("binary.toml");
+    fs::write(&path, b"service = \"\xff\"").expect("written");
+    assert!(message(&path).contains("byte 11 is no UTF-8"));
+    fs::write(&path, "#".repeat(spanlake_config::MAX_FILE_BYTES + 1)).expect("written");
+    assert!(message(&path).contains("the file is too long"));
+}
+
+fn is_as_expected(file: &Path) -> bool {
+    let message = Config::from_file(file).expect_err("it is wrong").to_string();
+    let expected = PathBuf::from(format!("{}.txt", file.display()));
+    if std::env::var_os(BLESS).is_some() {
+        fs::write(&expected, &message).expect("written");
+    }
+    fs::read_to_string(expected).is_ok_and(|expected| expected == message)
+}
+
+fn files() -> Vec<PathBuf> {
+    let is_wrong = |path: &PathBuf| path.extension().is_some_and(|extension| extension != "txt");
+    entries().into_iter().filter(is_wrong).collect()
+}
+
+fn entries() -> Vec<PathBuf> {
+    let entries = fs::read_dir(FOLDER).expect("the folder");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths
+}

@@ -1,0 +1,9 @@
+//! What files mean, what is said of those that are wrong, and where values come from.
+
+mod broken;
+mod defaults;
+mod environment;
+mod explain;
+mod formats;
+mod hostile;
+mod schema;

@@ -11,7 +11,8 @@
 //! # Flow
 //!
 //! `args` says what can be typed, `tree`, `cat` and `runs` read through `spanlake-query`, `spool` through `spanlake-core`,
-//! `recover` calls `spanlake-lake`, and `screen` writes lines. All text that comes from a lake is escaped where it is put
+//! `recover` calls `spanlake-lake`, `config` asks
+//! `spanlake-config`, and `screen` writes lines. All text that comes from a lake is escaped where it is put
 //! into a `Line`, and nowhere else.
 //!
 //! # What can be lost
@@ -26,7 +27,7 @@
 //! # Exit codes
 //!
 //! 0 also when nothing matched or the reader of a pipe went away; 1 when the lake cannot be read, the output cannot be
-//! written, a spool that was to be verified is damaged, or a spool or a job could not be recovered as a whole; 2 when the
+//! written, a spool that was to be verified is damaged, a configuration is wrong, or a spool or a job could not be recovered as a whole; 2 when the
 //! command line is wrong.
 
 #![warn(missing_docs)]
@@ -44,6 +45,7 @@ mod place;
 mod runs;
 mod recover;
 mod spool;
+mod config;
 
 use std::ffi::OsString;
 use std::io;
@@ -107,6 +109,7 @@ fn run(args: Args) -> Result<(), Failure> {
         }
         Command::Recover(recover) => recover::run(&recover, &mut Screen::stdout(args.color, true)),
         Command::Spool(command) => spool::run(&command, &mut Screen::stdout(args.color, true)),
+        Command::Config(command) => config::run(&command, &mut Screen::stdout(args.color, true)),
     }
 }
 

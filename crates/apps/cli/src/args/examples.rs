@@ -12,6 +12,7 @@ Examples:
   spanlake runs diff previous latest     what changed since the last time
   spanlake spool ls lake                 crash-proof spools, and what was left
   spanlake recover lake                  what killed processes left behind
+  spanlake config check spanlake.yaml    what is wrong with a configuration
 
 `spanlake tree --help` and so on have more.";
 
@@ -193,3 +194,26 @@ Examples:
 
 Exit code:
   0 when all was recovered, or nothing was there; 1 when something could not be";
+
+/// The examples of `spanlake config check --help`.
+pub const CHECK_EXAMPLES: &str = "\
+Examples:
+  spanlake config check spanlake.yaml
+      everything that is wrong with it, each with its place and what was meant
+  spanlake config check spanlake.toml --env
+      with what the environment says in SPANLAKE_* here
+
+Exit code:
+  0 when all files are right; 1 when one is not, or cannot be read";
+
+/// The examples of `spanlake config explain --help`.
+pub const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  spanlake config explain spanlake.yaml
+      every value that holds, defaults with them, and who said so
+  spanlake config explain spanlake.yaml sinks.console
+      those of one sink
+  spanlake config explain spanlake.yaml --set
+      only what the file says
+  spanlake config explain spanlake.yaml queue --json
+      JSON lines, an object for each value";

@@ -2,9 +2,12 @@
 
 mod examples;
 mod runs;
+mod config;
 
+pub use config::{CheckArgs, ConfigCommand, ExplainArgs};
 pub use examples::{
-    CAT_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES, RUNS_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES,
+    CAT_EXAMPLES, CHECK_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, EXPLAIN_EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES,
+    RUNS_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES,
 };
 pub use runs::{DEFAULT_JOBS, DiffArgs, RunsArgs, RunsCommand, ShowRunsArgs};
 
@@ -48,6 +51,9 @@ pub enum Command {
     /// Show or check the crash-proof spools of a lake
     #[command(subcommand)]
     Spool(SpoolCommand),
+    /// Check a program's configuration file, or show what holds by it
+    #[command(subcommand)]
+    Config(ConfigCommand),
 }
 
 /// What to do with the spools.

@@ -2,19 +2,24 @@
 
 use clap::{CommandFactory, Parser};
 use spanlake_cli::args::{
-    Args, CAT_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES, RUNS_EXAMPLES, TREE_EXAMPLES,
-    VERIFY_EXAMPLES,
+    Args, CAT_EXAMPLES, CHECK_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, EXPLAIN_EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES,
+    RUNS_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES,
 };
 
 /// The texts, and how many examples are in each.
 const TEXTS: [(&str, usize); 8] = [
     (EXAMPLES, 9),
     (TREE_EXAMPLES, 12),
+const TEXTS: [(&str, usize); 10] = [
+    (EXAMPLES, 10),
+    (TREE_EXAMPLES, 11),
     (CAT_EXAMPLES, 6),
     (RUNS_EXAMPLES, 7),
     (DIFF_EXAMPLES, 4),
     (LS_EXAMPLES, 3),
     (VERIFY_EXAMPLES, 2),
+    (CHECK_EXAMPLES, 2),
+    (EXPLAIN_EXAMPLES, 4),
     (RECOVER_EXAMPLES, 4),
 ];
 

@@ -15,5 +15,6 @@ mod terminal;
 mod runs;
 mod runs_diff;
 mod closing;
+mod config;
 #[cfg(feature = "s3")]
 mod bucket;

@@ -8,7 +8,7 @@ use crate::check::check;
 use crate::diagnostic::Diagnostics;
 use crate::environment;
 use crate::fault::Fault;
-use crate::node::{Node, Value};
+use crate::node::{Node, Span, Value};
 use crate::read::{Format, MAX_FILE_BYTES, read};
 use crate::reader::{Reader, Setting, Told};
 use crate::settings::Settings;
@@ -19,6 +19,8 @@ use crate::source::{Origin, Sources};
 pub struct Config {
     settings: Settings,
     values: Vec<Effective>,
+    /// Where each of the values stands.
+    spans: Vec<(String, Span)>,
     path: Option<PathBuf>,
     raw: Node,
     sources: Sources,
@@ -98,8 +100,9 @@ impl Config {
         faults.extend(combinations);
         match settings {
             Some(settings) if faults.is_empty() => {
+                let spans = told.iter().map(|told| (told.key.clone(), told.span)).collect();
                 let values = effective(told, &settings, &sources);
-                Ok(Self { settings, values, path, raw, sources })
+                Ok(Self { settings, values, spans, path, raw, sources })
             }
             _ => Err(Diagnostics::of(faults, &sources)),
         }
@@ -113,6 +116,28 @@ impl Config {
     /// Every value that holds, in the order of the documentation, defaults with them.
     pub fn values(&self) -> &[Effective] {
         &self.values
+    }
+
+    /// Whether somebody set a key, or one below it.
+    pub fn is_set(&self, key: &str) -> bool {
+        let set = self.values.iter().filter(|value| lies_in(&value.key, key));
+        set.clone().any(|value| matches!(value.origin, Origin::File { .. } | Origin::Environment { .. }))
+    }
+
+    /// Diagnostics of what only others know to be wrong, such as a setting that this program was built without: keys, what
+    /// is wrong with each, and what was expected.
+    pub fn refuse(&self, wrong: impl IntoIterator<Item = (String, String, String)>) -> Result<(), Diagnostics> {
+        let fault = |(key, message, expected): (String, String, String)| {
+            Fault::new(self.span_of(&key), message).key(key).expected(expected)
+        };
+        let faults: Vec<_> = wrong.into_iter().map(fault).collect();
+        if faults.is_empty() { Ok(()) } else { Err(Diagnostics::of(faults, &self.sources)) }
+    }
+
+    /// Where the value of a key stands, or the first below it.
+    fn span_of(&self, key: &str) -> Span {
+        let spans = self.spans.iter().filter(|(other, _)| lies_in(other, key)).map(|(_, span)| *span);
+        spans.min().unwrap_or(Span::DEFAULT)
     }
 
     /// The file it was read from.

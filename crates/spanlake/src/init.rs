@@ -187,14 +187,9 @@ impl Builder {
         let capture = capture.sink(ParquetSink::new(&lake).level(files).keeper(&keeper));
         let capture =
             if console == LevelFilter::OFF { capture } else { capture.sink(StreamSink::stderr().level(console)) };
-        std::fs::create_dir_all(&lake).map_err(|error| {
-            Error::io("Builder", "cannot make the lake's folder", error).with("path", lake.display())
-        })?;
+        make_lake(&lake)?;
         // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
-        LogTracer::builder()
-            .with_max_level(level.as_log())
-            .init()
-            .map_err(|error| refused("a global logger was set before").caused_by(error))?;
+        take_in_log(level)?;
         let (capture, guard) = capture.build()?;
         let scope = ScopeLayer::builder().continue_from_env().build();
         let stack = tracing_subscriber::registry().with(scope).with(capture);
@@ -207,17 +202,32 @@ impl Builder {
         };
         #[cfg(not(feature = "etl"))]
         let dispatch = Dispatch::new(stack.with(level));
-        tracing_core::dispatcher::set_global_default(dispatch)
-            .map_err(|error| refused("a global subscriber was set before").caused_by(error))?;
+        set_global(dispatch)?;
         install_panic_hook();
         recover(&lake, &keeper);
         Ok(guard)
     }
 }
 
+pub(crate) fn make_lake(lake: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(lake)
+        .map_err(|error| Error::io("Builder", "cannot make the lake's folder", error).with("path", lake.display()))
+}
+
+/// Makes events of what crates log through `log`.
+pub(crate) fn take_in_log(level: LevelFilter) -> Result<(), Error> {
+    let set = LogTracer::builder().with_max_level(level.as_log()).init();
+    set.map_err(|error| refused("a global logger was set before").caused_by(error))
+}
+
+pub(crate) fn set_global(dispatch: Dispatch) -> Result<(), Error> {
+    tracing_core::dispatcher::set_global_default(dispatch)
+        .map_err(|error| refused("a global subscriber was set before").caused_by(error))
+}
+
 /// Puts what dead processes left into the lake, and says so in it: an INFO event for each process, a WARN event where
 /// something could not be read.
-fn recover(lake: &Path, keeper: &Keeper) {
+pub(crate) fn recover(lake: &Path, keeper: &Keeper) {
     match Recovery::new(lake).keeper(keeper).run() {
         Ok(recovered) => recovered.iter().for_each(tell),
         Err(error) => tracing::warn!(error = error.chain(), "cannot look for what dead processes left"),
@@ -244,6 +254,6 @@ fn tell(recovered: &Recovered) {
     );
 }
 
-fn refused(why: &str) -> Error {
+pub(crate) fn refused(why: &str) -> Error {
     Error::new(Stage::Factory, "Builder", Category::Configuration, why)
 }

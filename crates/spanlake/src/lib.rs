@@ -2,10 +2,17 @@
 
 mod init;
 pub mod observe;
+#[cfg(feature = "config")]
+mod from_file;
 
 pub use init::{Builder, DEFAULT_CONSOLE_LEVEL, DEFAULT_FILE_LEVEL, DEFAULT_LAKE, builder, init};
 
+#[cfg(feature = "config")]
+pub use from_file::{Started, init_from, init_from_file};
+
 pub use spanlake_capture::{CaptureHandle, CaptureLayer, CaptureLayerBuilder, DrainHandle, Guard};
+#[cfg(feature = "config")]
+pub use spanlake_config as config;
 pub use spanlake_core as core;
 pub use spanlake_core::processors;
 pub use spanlake_core::{

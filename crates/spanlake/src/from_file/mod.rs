@@ -1,0 +1,107 @@
+//! Setting up what a configuration file says.
+
+mod available;
+mod capture;
+#[cfg(feature = "etl")]
+mod etl;
+
+use std::path::Path;
+
+use spanlake_capture::{CaptureLayer, Guard};
+use spanlake_config::{Config, Settings};
+use spanlake_core::{Error, LevelFilter};
+#[cfg(feature = "etl")]
+use spanlake_etl::{EtlLayer, Job};
+use spanlake_lake::Keeper;
+use spanlake_scope::{ScopeLayer, install_panic_hook};
+use tracing_core::Dispatch;
+use tracing_subscriber::prelude::*;
+
+use crate::init::{make_lake, recover, set_global, take_in_log};
+
+/// What was set up by a file. Hold it until the end of `main`: dropping it ends the job, then everything else.
+#[derive(Debug)]
+#[must_use = "dropping it ends what was set up"]
+#[non_exhaustive]
+pub struct Started {
+    /// The job, when the file has `etl`; to be finished before the guard goes.
+    #[cfg(feature = "etl")]
+    pub job: Option<Job>,
+    /// Ends it well; see [`Guard`].
+    pub guard: Guard,
+}
+
+/// Sets up what a file says, YAML, TOML or JSON; [`spanlake_config::Settings`] is all that it can say, and what an empty
+/// one means is what [`init`](crate::init()) sets up.
+///
+/// Everything that is wrong with the file is in the error's cause, [`spanlake_config::Diagnostics`]; nothing was opened or made
+/// then. Otherwise it fails as [`init`](crate::init()) does. The environment is not read, except for the task that it names:
+/// [`init_from`] takes a configuration that was told to.
+///
+/// ```no_run
+/// let started = spanlake::init_from_file("spanlake.yaml")?;
+/// // …
+/// # Ok::<(), spanlake::Error>(())
+/// ```
+pub fn init_from_file(path: impl AsRef<Path>) -> Result<Started, Error> {
+    init_from(Config::from_file(path)?)
+}
+
+/// Sets up what a configuration says, such as one that asked the environment as well.
+///
+/// ```no_run
+/// use spanlake::config::Config;
+///
+/// let config = Config::from_file("spanlake.yaml").and_then(Config::with_env);
+/// let started = spanlake::init_from(config?)?;
+/// # Ok::<(), spanlake::Error>(())
+/// ```
+pub fn init_from(config: Config) -> Result<Started, Error> {
+    available::check(&config)?;
+    let settings = config.settings();
+    let lake = Path::new(settings.lake.path.as_str());
+    let keeper = Keeper::new(lake, capture::limits(settings));
+    let level = capture::level(settings);
+    let builder = capture::builder(settings, &keeper, level)?;
+    make_lake(lake)?;
+    if settings.layers.log {
+        // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
+        take_in_log(level)?;
+    }
+    let (layer, guard) = builder.build()?;
+    #[cfg(feature = "etl")]
+    let (etl, job) = etl::build(settings)?.unzip();
+    #[cfg(not(feature = "etl"))]
+    let etl = None;
+    set_global(dispatch(settings, layer, etl, level))?;
+    if settings.layers.panics {
+        install_panic_hook();
+    }
+    recover(lake, &keeper);
+    Ok(Started {
+        #[cfg(feature = "etl")]
+        job,
+        guard,
+    })
+}
+
+#[cfg(not(feature = "etl"))]
+type EtlLayer = std::convert::Infallible;
+
+/// The stack. No layer in an `Option`, which does not tell its layer what stack it is in.
+fn dispatch(settings: &Settings, capture: CaptureLayer, etl: Option<EtlLayer>, level: LevelFilter) -> Dispatch {
+    let scope = ScopeLayer::builder();
+    let scope = if settings.layers.carrier { scope.continue_from_env() } else { scope };
+    let stack = tracing_subscriber::registry().with(scope.build());
+    // The level is in front of everything, so that what nobody wants costs nothing.
+    match (settings.layers.capture, etl) {
+        (true, None) => Dispatch::new(stack.with(capture).with(level)),
+        (false, None) => Dispatch::new(stack.with(level)),
+        #[cfg(feature = "etl")]
+        (true, Some(etl)) => Dispatch::new(stack.with(capture).with(etl).with(level)),
+        #[cfg(feature = "etl")]
+        (false, Some(etl)) => Dispatch::new(stack.with(etl).with(level)),
+        #[cfg(not(feature = "etl"))]
+        (_, Some(never)) => match never {},
+    }
+}

@@ -1,0 +1,63 @@
+//! A program that is set up by a file, and one whose file is wrong.
+//!
+//! A binary of its own, because it sets the global subscriber; one test, because that can be done once.
+
+use std::fs;
+use std::path::Path;
+
+use spanlake::prelude::*;
+use spanlake_query::{Filter, Lake};
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_file_sets_up_what_it_says_or_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    wrong_files_open_nothing(folder.path());
+    let lake = folder.path().join("lake");
+    let path = folder.path().join("spanlake.yaml");
+    let text = format!(
+        "service: orders\n\
+         lake: {{ path: {lake:?}, partition: \"day={{year}}{{month}}{{day}}\" }}\n\
+         queue: {{ capacity: 1 MiB, policy: {{ kind: block, timeout: 5 s }}, spool: on }}\n\
+         sinks:\n  jsonl: {{ kind: jsonl, level: INFO }}\n  log: system_log\n\
+         etl: {{ job_id: nightly, retention: 2 days }}\n"
+    );
+    fs::write(&path, text).expect("written");
+    let started = spanlake::init_from_file(&path).expect("set up");
+    tracing::info_span!("load", etl.dataflow = "orders").in_scope(|| tracing::info!(rows = 3, "loaded"));
+    tracing::debug!("for the log only");
+    log::info!("through log");
+    let report = started.job.expect("a job").finish().expect("finished");
+    assert!(report.to_string().contains(": 1 succeeded"), "{report}");
+    let report = started.guard.shutdown(LONG).expect("a minute is enough");
+    assert_eq!((report.lost, report.recorded), (0, report.written), "{report}");
+    assert_lake(&lake);
+}
+
+fn wrong_files_open_nothing(folder: &Path) {
+    let path = folder.join("wrong.toml");
+    let wrong = "[lake]\npath = \"made\"\n\n[queue]\nspool = true\ncapasity = 1\n\n[sinks.a]\nkind = \"jsonl\"\nlevel = \"LOUD\"\n";
+    fs::write(&path, wrong).expect("written");
+    let error = spanlake::init_from_file(&path).expect_err("it is wrong");
+    assert_eq!(error.code().to_string(), "CONFIGURATION::Config::CONFIGURATION::ERROR");
+    let chain = error.chain();
+    assert!(chain.contains("wrong in 2 places") && chain.contains("wrong.toml:6:1"), "{chain}");
+    assert!(chain.contains("did you mean `capacity`?") && chain.contains("unknown word `LOUD`"), "{chain}");
+    assert_eq!(fs::read_dir(folder).expect("a folder").count(), 1);
+    assert!(!Path::new("made").exists());
+    fs::remove_file(path).expect("removed");
+}
+
+fn assert_lake(lake: &Path) {
+    let records: Vec<_> = Lake::open(lake).expect("a lake").read(&Filter::new()).expect("it can be read").collect();
+    let messages: Vec<_> = records.iter().map(|record| record.message.clone()).collect();
+    assert!(messages.iter().any(|message| message == "loaded"), "{messages:?}");
+    assert!(messages.iter().any(|message| message == "through log"), "{messages:?}");
+    assert!(!messages.iter().any(|message| message == "for the log only"), "{messages:?}");
+    assert!(records.iter().all(|record| record.service.as_deref() == Some("orders")));
+    let days = fs::read_dir(lake.join("debug_json/records")).expect("a folder");
+    assert!(days.map(|day| day.expect("a day").file_name()).all(|day| day.to_string_lossy().starts_with("day=2")));
+    let logs = fs::read_dir(lake.join("debug_json/system_log")).expect("a folder");
+    assert_eq!(logs.count(), 1);
+}

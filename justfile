@@ -58,6 +58,9 @@ flights:
 # Coupled tanks by Newton's method, as observed objects: the same work logged in six ways.
 tanks:
     cargo run --example tanks
+# A web service that is set up by a file, and its own client.
+service:
+    cargo run --example service
 
 # What a record costs: spanlake and its peers side by side. `just bench --help` names the options.
 bench *options="--work events --threads 1,2,4 --rounds 5":

@@ -5,5 +5,6 @@ mod defaults;
 mod environment;
 mod explain;
 mod formats;
+mod guide;
 mod hostile;
 mod schema;

@@ -1,6 +1,6 @@
 //! What a file may say and this program cannot do, told before anything is opened.
 
-use spanlake_config::settings::{Renderer, Sink, SinkKind};
+use spanlake_config::settings::{Lineage, Renderer, Sink, SinkKind};
 use spanlake_config::{Config, Diagnostics};
 
 /// Refuses what the file asks for and is not there.
@@ -9,9 +9,11 @@ pub(super) fn check(config: &Config) -> Result<(), Diagnostics> {
     for key in ["verbosity", "redact", "processors", "loggers", "pipelines", "flight_recorder", "fold_repeats"] {
         missing.in_this_version(key.to_owned());
     }
-    missing.in_this_version("etl.lineage".to_owned());
     missing.in_this_version("reload.on".to_owned());
     missing.built_without("etl", cfg!(feature = "etl"), "etl");
+    if let Some(Some(Lineage::Http(_))) = config.settings().etl.on().map(|etl| &etl.lineage) {
+        missing.built_without("etl.lineage", cfg!(feature = "lineage-http"), "lineage-http");
+    }
     for (name, sink) in config.settings().sinks.iter() {
         missing.sink(&format!("sinks.{name}"), sink);
     }

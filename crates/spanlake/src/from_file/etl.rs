@@ -2,7 +2,7 @@
 
 use spanlake_config::{Settings, settings};
 use spanlake_core::Error;
-use spanlake_etl::{EtlLayer, EtlLayerBuilder, Job};
+use spanlake_etl::{EtlLayer, EtlLayerBuilder, Job, Lineage};
 use spanlake_lake::store::StoreOptions;
 
 /// The layer and its job, when there is to be one.
@@ -14,7 +14,23 @@ pub(super) fn build(settings: &Settings) -> Result<Option<(EtlLayer, Job)>, Erro
     let builder = EtlLayer::builder(lake).job_id(&etl.job_id).job_num(etl.job_num.get()).job_index(etl.job_index);
     let builder = builder.partition(etl.partition.clone()).flush_every(*etl.flush_every);
     let builder = builder.finish_timeout(etl.finish_timeout).store(store(&etl.store));
+    let builder = etl.lineage.iter().filter_map(lineage).fold(builder, EtlLayerBuilder::lineage);
     noted(builder, etl).build().map(Some)
+}
+
+/// Where lineage goes; none where the program was built without, which was refused before.
+fn lineage(lineage: &settings::Lineage) -> Option<Lineage> {
+    let (lineage, namespace) = match lineage {
+        settings::Lineage::File(file) => (Lineage::file(file.path.as_str()), &file.namespace),
+        #[cfg(feature = "lineage-http")]
+        settings::Lineage::Http(http) => {
+            let endpoint = Lineage::http(http.url.as_str());
+            let token = http.token.clone();
+            (token.into_iter().fold(endpoint, Lineage::bearer), &http.namespace)
+        }
+        _ => return None,
+    };
+    Some(namespace.iter().fold(lineage, |lineage, namespace| lineage.namespace(namespace)))
 }
 
 /// Settings that are columns of the job's row.

@@ -22,6 +22,7 @@ pub struct Config {
     /// Where each of the values stands.
     spans: Vec<(String, Span)>,
     path: Option<PathBuf>,
+    asks_env: bool,
     raw: Node,
     sources: Sources,
 }
@@ -75,7 +76,8 @@ impl Config {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        self.with_variables(std::env::vars_os().filter_map(text))
+        let config = self.with_variables(std::env::vars_os().filter_map(text))?;
+        Ok(Self { asks_env: true, ..config })
     }
 
     /// The same with variables that come from elsewhere.
@@ -102,10 +104,20 @@ impl Config {
             Some(settings) if faults.is_empty() => {
                 let spans = told.iter().map(|told| (told.key.clone(), told.span)).collect();
                 let values = effective(told, &settings, &sources);
-                Ok(Self { settings, values, spans, path, raw, sources })
+                Ok(Self { settings, values, spans, path, asks_env: false, raw, sources })
             }
             _ => Err(Diagnostics::of(faults, &sources)),
         }
+    }
+
+    /// The same file as it is now, with what the environment says if this one asked for it. What was not read from a file
+    /// is what it was.
+    pub fn read_again(&self) -> Result<Self, Diagnostics> {
+        let Some(path) = &self.path else {
+            return Ok(self.clone());
+        };
+        let config = Self::from_file(path)?;
+        if self.asks_env { config.with_env() } else { Ok(config) }
     }
 
     /// What it means.

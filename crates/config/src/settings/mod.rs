@@ -18,7 +18,9 @@ pub use processors::{
 };
 pub use queue::{Block, End, Policy, Queue, Reload, ReloadSignal, Shutdown, Spool};
 pub use records::{FlightRecorder, FoldRepeats, Redact};
-pub use renderers::{Bound, Color, Lifecycle, LogfmtLines, PatternLines, PrettyLines, Renderer, TextLines, TreeLines};
+pub use renderers::{
+    Bound, Color, Lifecycle, LogfmtLines, Pattern, PatternLines, PrettyLines, Renderer, TextLines, TreeLines,
+};
 pub use sinks::{
     Common, Compression, Existing, FileSink, JsonlSink, ParquetSink, RollingFileSink, Sink, SinkKind, StreamSink,
     SystemLogSink,

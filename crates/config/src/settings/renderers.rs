@@ -2,8 +2,19 @@
 
 use std::num::NonZeroU32;
 
-use crate::setting::Placed;
+use std::ops::Deref;
+
+use spanlake_core::render::{DEFAULT_PATTERN, Plain};
+
+use crate::fault::Fault;
+use crate::node::{Node, Value};
+use crate::reader::{Reader, Setting};
+use crate::shape::Shape;
 use crate::table::{kinds, table, words};
+
+/// A pattern of lines, of which [`Plain`] can make them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
 
 kinds! {
     /// How records become lines.
@@ -47,8 +58,7 @@ table! {
     /// Lines by a pattern.
     pub struct PatternLines {
         /// The pattern.
-        pub pattern: Placed<String> =
-            "{ts} - {level} - {target}:{module}:{line} - [{dataflow}] - {message} {fields}",
+        pub pattern: Pattern = DEFAULT_PATTERN,
         /// How begins and ends of tasks are put.
         pub lifecycle: Lifecycle = "plain",
     }
@@ -109,5 +119,35 @@ words! {
         "shown" => Shown,
         /// It is not.
         "hidden" => Hidden,
+    }
+}
+
+// === impl Pattern ===
+
+impl Deref for Pattern {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Setting for Pattern {
+    fn shape() -> Shape {
+        Shape::Text("a pattern such as `{ts} {level} {message} {fields}`")
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Value::Text(pattern) = &node.value else {
+            return reader.refuse_kind(node, &Self::shape());
+        };
+        if let Err(error) = Plain::new(pattern) {
+            // The pattern is in the excerpt.
+            let message = error.to_string();
+            let message = message.split(" (pattern: ").next().unwrap_or("no pattern of lines");
+            return reader.refuse(Fault::new(node.span, message).expected(Self::shape().expectation()));
+        }
+        reader.tell(pattern, node.span);
+        Some(Self(pattern.clone()))
     }
 }

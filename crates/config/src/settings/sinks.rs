@@ -1,6 +1,6 @@
 //! Sinks: where records end.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use spanlake_core::LevelFilter;
@@ -132,10 +132,10 @@ table! {
         pub renderer: Renderer = "json",
         /// How long a file gets.
         pub max_file: Option<Size>,
-        /// How long a file is written to, counted from the begin of the day.
+        /// How long a file is written to, in step with the clock: whole seconds.
         pub every: Option<Placed<Duration>>,
-        /// Most files that are kept, besides the one that is being written.
-        pub max_files: Option<NonZeroU32>,
+        /// Most files, the one that is being written among them.
+        pub max_files: NonZeroU64 = 10_i128,
         /// Most bytes of all its files.
         pub max_total: Option<Placed<Size>>,
         /// How long a file is kept.

@@ -17,7 +17,7 @@ pub use processors::{
     Rename,
 };
 pub use queue::{Block, End, Policy, Queue, Reload, ReloadSignal, Shutdown, Spool};
-pub use records::{FlightRecorder, FoldRepeats, Redact};
+pub use records::{FlightRecorder, FoldRepeats, HeldLevel, Redact};
 pub use renderers::{
     Bound, Color, Lifecycle, LogfmtLines, Pattern, PatternLines, PrettyLines, Renderer, TextLines, TreeLines,
 };

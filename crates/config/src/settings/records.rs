@@ -1,11 +1,12 @@
 //! What is done to records before they are stored: redaction, the flight recorder, folding of repeats.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use spanlake_core::LevelFilter;
 
-use crate::setting::Entries;
-use crate::table::table;
+use crate::setting::{Entries, Scalar};
+use crate::table::{table, words};
 use crate::units::Size;
 
 table! {
@@ -31,21 +32,43 @@ table! {
 }
 
 table! {
-    /// Holds records of a task back in memory, and writes them when it fails.
+    /// Holds what is verbose back in memory, and writes it when something is wrong with its task.
     pub struct FlightRecorder {
-        /// Most bytes held back.
-        pub capacity: Size = "64 MiB",
-        /// The least verbose level that is held back; what is more severe is written at once.
-        pub level: LevelFilter = "DEBUG",
-        /// A task that takes longer is written as if it had failed.
+        /// Events of this level and more verbose ones are held back.
+        pub hold: HeldLevel = "DEBUG",
+        /// A task's detail is written when it says something at this level or above; `OFF` for never.
+        pub trigger_level: LevelFilter = "WARN",
+        /// A task that takes so long or longer is written as well.
         pub slow: Option<Duration>,
+        /// A task that says a record with one of these values in its field is written as well.
+        pub trigger_fields: Entries<Scalar>,
+        /// Most bytes held of one task.
+        pub per_task: Size = "256 KiB",
+        /// Most bytes held in all.
+        pub capacity: Size = "16 MiB",
+    }
+}
+
+words! {
+    /// A level that can be held back.
+    pub enum HeldLevel {
+        /// Everything but errors and warnings.
+        "INFO" => Info,
+        /// What explains.
+        "DEBUG" => Debug,
+        /// The finest detail only.
+        "TRACE" => Trace,
     }
 }
 
 table! {
-    /// Makes one record of many that come from one place in one task.
+    /// Makes a count of events that come from one place in one task over and over.
     pub struct FoldRepeats {
-        /// The longest that repeats are counted before it is told how many there were.
-        pub within: Duration = "10 s",
+        /// How many pass before others are left out.
+        pub first: NonZeroU64 = 5_i128,
+        /// For how long a count goes on.
+        pub every: Duration = "10 s",
+        /// Whether errors are left out as well.
+        pub fold_errors: bool = false,
     }
 }

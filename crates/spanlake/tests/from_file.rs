@@ -15,17 +15,23 @@ fn a_file_sets_up_what_it_says_or_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     wrong_files_open_nothing(folder.path());
     let lake = folder.path().join("lake");
-    let path = folder.path().join("spanlake.yaml");
+    let (path, lines) = (folder.path().join("spanlake.yaml"), folder.path().join("lines.log"));
     let text = format!(
         "service: orders\n\
          lake: {{ path: {lake:?}, partition: \"day={{year}}{{month}}{{day}}\" }}\n\
          queue: {{ capacity: 1 MiB, policy: {{ kind: block, timeout: 5 s }}, spool: on }}\n\
+         redact: {{ secrets: on, hash: [\"*email*\"] }}\n\
+         processors: [{{ kind: add_defaults, fields: {{ region: eu }} }}, {{ kind: rename, names: {{ rows: row_count }} }}]\n\
+         fold_repeats: on\n\
          sinks:\n  jsonl: {{ kind: jsonl, level: INFO }}\n  log: system_log\n\
+         \x20 lines: {{ kind: rolling_file, path: {lines:?}, renderer: logfmt, max_file: 1 MiB, level: INFO }}\n\
+         \x20 nowhere: \"null\"\n\
          etl: {{ job_id: nightly, retention: 2 days }}\n"
     );
     fs::write(&path, text).expect("written");
     let started = spanlake::init_from_file(&path).expect("set up");
-    tracing::info_span!("load", etl.dataflow = "orders").in_scope(|| tracing::info!(rows = 3, "loaded"));
+    tracing::info_span!("load", etl.dataflow = "orders")
+        .in_scope(|| tracing::info!(rows = 3, password = "hush", "loaded"));
     tracing::debug!("for the log only");
     log::info!("through log");
     let report = started.job.expect("a job").finish().expect("finished");
@@ -33,6 +39,7 @@ fn a_file_sets_up_what_it_says_or_nothing() {
     let report = started.guard.shutdown(LONG).expect("a minute is enough");
     assert_eq!((report.lost, report.recorded), (0, report.written), "{report}");
     assert_lake(&lake);
+    assert_lines(&fs::read_to_string(lines).expect("lines"));
 }
 
 fn wrong_files_open_nothing(folder: &Path) {
@@ -60,4 +67,10 @@ fn assert_lake(lake: &Path) {
     assert!(days.map(|day| day.expect("a day").file_name()).all(|day| day.to_string_lossy().starts_with("day=2")));
     let logs = fs::read_dir(lake.join("debug_json/system_log")).expect("a folder");
     assert_eq!(logs.count(), 1);
+}
+
+fn assert_lines(lines: &str) {
+    let loaded = lines.lines().find(|line| line.contains("loaded")).expect("a line");
+    let has = ["row_count=3", "region=eu", "password=***"].iter().all(|pair| loaded.contains(pair));
+    assert!(has && !lines.contains("hush"), "{lines}");
 }

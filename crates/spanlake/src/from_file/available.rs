@@ -1,18 +1,23 @@
 //! What a file may say and this program cannot do, told before anything is opened.
 
-use spanlake_config::settings::{Lineage, Renderer, Sink, SinkKind};
+use spanlake_config::settings::{Compression, Lineage, Sink, SinkKind};
 use spanlake_config::{Config, Diagnostics};
 
 /// Refuses what the file asks for and is not there.
 pub(super) fn check(config: &Config) -> Result<(), Diagnostics> {
     let mut missing = Missing { config, all: Vec::new() };
-    for key in ["verbosity", "redact", "processors", "loggers", "pipelines", "flight_recorder", "fold_repeats"] {
+    for key in ["verbosity", "loggers", "pipelines"] {
         missing.in_this_version(key.to_owned());
     }
     missing.in_this_version("reload.on".to_owned());
     missing.built_without("etl", cfg!(feature = "etl"), "etl");
     if let Some(Some(Lineage::Http(_))) = config.settings().etl.on().map(|etl| &etl.lineage) {
         missing.built_without("etl.lineage", cfg!(feature = "lineage-http"), "lineage-http");
+    }
+    let in_texts = [".patterns", "redact.secret_texts", "redact.card_numbers"];
+    let asks = |key: &str| in_texts.iter().any(|end| key.ends_with(end));
+    for value in config.values().iter().filter(|value| asks(&value.key) && value.value != "off") {
+        missing.built_without(&value.key, cfg!(feature = "patterns"), "patterns");
     }
     for (name, sink) in config.settings().sinks.iter() {
         missing.sink(&format!("sinks.{name}"), sink);
@@ -44,14 +49,16 @@ impl Missing<'_> {
         self.in_this_version(format!("{key}.processors"));
         self.in_this_version(format!("{key}.backlog"));
         match &sink.kind {
-            SinkKind::Stdout(stream) | SinkKind::Stderr(stream) => {
-                if !matches!(stream.renderer, Renderer::Text(_)) {
-                    self.in_this_version(format!("{key}.renderer"));
+            SinkKind::Parquet(_) => self.built_without(key, cfg!(feature = "parquet"), "parquet"),
+            SinkKind::RollingFile(rolling) => {
+                let key = format!("{key}.compression");
+                match rolling.compression {
+                    Compression::Gzip => self.built_without(&key, cfg!(feature = "gzip"), "gzip"),
+                    Compression::Zstd => self.built_without(&key, cfg!(feature = "zstd"), "zstd"),
+                    _ => {}
                 }
             }
-            SinkKind::Parquet(_) => self.built_without(key, cfg!(feature = "parquet"), "parquet"),
-            SinkKind::Jsonl(_) | SinkKind::SystemLog(_) => {}
-            _ => self.in_this_version(key.to_owned()),
+            _ => {}
         }
     }
 }

@@ -1,16 +1,17 @@
 //! The capture layer of a file: its queue, its ends, its sinks.
 
-use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 
 use spanlake_capture::{CaptureLayer, CaptureLayerBuilder};
-use spanlake_config::settings::{End, Lifecycle, Renderer, Sink, SinkKind, StreamSink as Stream};
-use spanlake_config::{Settings, Size, settings};
+use spanlake_config::settings::End;
+use spanlake_config::{Settings, settings};
 use spanlake_core::spool::{FOLDER, SpoolOptions};
-use spanlake_core::{Error, LevelFilter, Policy, render};
-#[cfg(feature = "parquet")]
-use spanlake_lake::ParquetSink;
-use spanlake_lake::{JsonlSink, Keeper, Limits, StreamSink, SystemLogSink};
+use spanlake_core::{Error, LevelFilter, Policy};
+use spanlake_lake::{Keeper, Limits};
+
+use super::processors::steps;
+use super::records;
+use super::sinks::{Sinks, bytes, memory};
 
 /// The limits of the lake.
 pub(super) fn limits(settings: &Settings) -> Limits {
@@ -38,12 +39,21 @@ pub(super) fn builder(settings: &Settings, keeper: &Keeper, level: LevelFilter) 
         End::Signals => builder.shutdown_on_signals(),
         _ => builder,
     });
-    let mut builder = builder.shutdown_timeout(settings.shutdown.timeout);
-    for (name, sink) in settings.sinks.iter().filter(|(name, _)| !is_fallback(settings, name)) {
-        let opened = self::sink(settings, name, sink, keeper);
-        let fallback = sink.common.fallback.as_ref().and_then(|name| Some((name.as_str(), settings.sinks.get(name)?)));
-        let fallback = fallback.and_then(|(name, sink)| self::sink(settings, name, sink, keeper));
-        builder = match (opened, fallback) {
+    let builder = builder.shutdown_timeout(settings.shutdown.timeout).redact(records::redaction(&settings.redact));
+    sinks(settings, keeper, processors(settings, builder)?)
+}
+
+/// The steps that were asked for, then those that remember: what they are told to forget must not have been counted.
+fn processors(settings: &Settings, builder: CaptureLayerBuilder) -> Result<CaptureLayerBuilder, Error> {
+    let builder = builder.processor(steps(&settings.processors)?);
+    let builder = records::fold(settings).into_iter().fold(builder, CaptureLayerBuilder::processor);
+    Ok(records::recorder(settings).into_iter().fold(builder, CaptureLayerBuilder::processor))
+}
+
+fn sinks(settings: &Settings, keeper: &Keeper, mut builder: CaptureLayerBuilder) -> Result<CaptureLayerBuilder, Error> {
+    let sinks = Sinks { settings, keeper };
+    for (_, sink) in settings.sinks.iter().filter(|(name, _)| !sinks.is_fallback(name)) {
+        builder = match sinks.with_fallback(sink)? {
             (None, _) => builder,
             (Some(sink), None) => builder.sink(sink),
             (Some(sink), Some(fallback)) => builder.sink_or(sink, fallback),
@@ -76,62 +86,4 @@ fn spool(settings: &Settings, spool: &settings::Spool) -> SpoolOptions {
     let in_lake = || Path::new(settings.lake.path.as_str()).join(FOLDER);
     let folder = spool.folder.as_ref().map_or_else(in_lake, Into::into);
     SpoolOptions::new(folder).sync_every(spool.sync_every)
-}
-
-// === sinks ===
-
-fn is_fallback(settings: &Settings, name: &str) -> bool {
-    settings.sinks.iter().any(|(_, sink)| sink.common.fallback.as_deref().is_some_and(|fallback| fallback == name))
-}
-
-/// A sink that has opened nothing yet. None where the program was built without it, and the file did not ask for it.
-fn sink(settings: &Settings, name: &str, sink: &Sink, keeper: &Keeper) -> Option<Box<dyn spanlake_core::Sink>> {
-    let (lake, level) = (settings.lake.path.as_str(), settings.level_of(sink));
-    let partition = || settings.lake.partition.clone();
-    Some(match &sink.kind {
-        SinkKind::Stderr(stream) => Box::new(console(StreamSink::stderr(), stream).level(level)),
-        SinkKind::Stdout(stream) => Box::new(console(StreamSink::stdout(), stream).level(level)),
-        SinkKind::Jsonl(jsonl) => {
-            let sink = JsonlSink::new(lake).level(level).partition(partition()).keeper(keeper);
-            Box::new(sink.max_file_bytes(bytes(jsonl.max_file)).max_unsynced_bytes(memory(jsonl.max_unsynced)))
-        }
-        SinkKind::SystemLog(log) => {
-            let sink = SystemLogSink::new(lake).level(level).partition(partition()).keeper(keeper);
-            Box::new(sink.max_file_bytes(bytes(log.max_file)).max_unsynced_bytes(memory(log.max_unsynced)))
-        }
-        #[cfg(feature = "parquet")]
-        SinkKind::Parquet(parquet) => {
-            let sink = ParquetSink::new(lake).level(level).partition(partition()).keeper(keeper);
-            let sink = sink.max_buffered_bytes(memory(parquet.max_buffered)).max_age(parquet.max_age);
-            Box::new(sink.max_file_rows(rows(parquet.max_file_rows)).row_group_rows(rows(parquet.row_group_rows)))
-        }
-        _ => {
-            let _ = name;
-            return None;
-        }
-    })
-}
-
-fn console(sink: StreamSink, stream: &Stream) -> StreamSink {
-    match &stream.renderer {
-        Renderer::Text(lines) if lines.lifecycle == Lifecycle::Timed => sink.lifecycle(render::Lifecycle::Timed),
-        _ => sink,
-    }
-}
-
-// === numbers ===
-
-/// Sizes are never zero.
-fn bytes(size: Size) -> NonZeroU64 {
-    NonZeroU64::new(size.as_bytes()).unwrap_or(NonZeroU64::MIN)
-}
-
-/// As much of it as there can be memory.
-fn memory(size: Size) -> NonZeroUsize {
-    rows(bytes(size))
-}
-
-#[cfg_attr(not(feature = "parquet"), allow(dead_code))]
-fn rows(number: NonZeroU64) -> NonZeroUsize {
-    NonZeroUsize::try_from(number).unwrap_or(NonZeroUsize::MAX)
 }

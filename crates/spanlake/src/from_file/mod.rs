@@ -1,6 +1,10 @@
 //! Setting up what a configuration file says.
 
 mod available;
+mod render;
+mod processors;
+mod records;
+mod sinks;
 mod capture;
 #[cfg(feature = "etl")]
 mod etl;

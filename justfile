@@ -58,6 +58,7 @@ flights:
 # Coupled tanks by Newton's method, as observed objects: the same work logged in six ways.
 tanks:
     cargo run --example tanks
+
 # A web service that is set up by a file, and its own client.
 service:
     cargo run --example service

@@ -7,12 +7,9 @@ use spanlake_cli::args::{
 };
 
 /// The texts, and how many examples are in each.
-const TEXTS: [(&str, usize); 8] = [
-    (EXAMPLES, 9),
-    (TREE_EXAMPLES, 12),
 const TEXTS: [(&str, usize); 10] = [
     (EXAMPLES, 10),
-    (TREE_EXAMPLES, 11),
+    (TREE_EXAMPLES, 12),
     (CAT_EXAMPLES, 6),
     (RUNS_EXAMPLES, 7),
     (DIFF_EXAMPLES, 4),

@@ -1,6 +1,8 @@
 //! Any bytes as a segment: reading stops where they make no sense, and what stands before that can be told again.
 
-use spanlake_core::render::{JsonLines, Lifecycle, OwnedRecord, TextLines, escape};
+use spanlake_core::render::{
+    JsonLines, Lifecycle, Logfmt, OwnedRecord, Pretty, Renderer, StructlogLines, TextLines, Tree, escape,
+};
 use spanlake_core::segment::{Decoded, Segment, SegmentError, SegmentWriter, Tail, merge};
 use spanlake_core::spool::OpenTasks;
 use spanlake_core::{Kind, Loss, Record};
@@ -82,10 +84,24 @@ fn tell_one(record: &Record<'_>, json: &mut JsonLines) -> Told {
         TextLines { lifecycle }.put(&mut text, record);
     }
     assert!(text.chars().all(|c| c == '\n' || !escape::is_harmful(c)), "{text:?}");
+    tell_otherwise(record);
     match record.loss() {
         Some(loss) => Told::Loss(record.ts_ns, *loss),
         None => Told::Record(Box::new(record.into()), String::from_utf8(line).expect("UTF-8"), text),
     }
+}
+
+/// As the other renderers tell it, each as if it had seen nothing before.
+fn tell_otherwise(record: &Record<'_>) {
+    let mut line = Vec::new();
+    StructlogLines::new().render(&mut line, record);
+    assert_is_one_line(&line);
+    let mut text = Vec::new();
+    Logfmt::new().render(&mut text, record);
+    Pretty::new().render(&mut text, record);
+    Tree::new().render(&mut text, record);
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(text.chars().all(|c| c == '\n' || !escape::is_harmful(c)), "{text:?}");
 }
 
 /// Whether it is an object and the line's end, and nothing acts where it is shown.

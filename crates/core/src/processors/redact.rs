@@ -22,7 +22,8 @@ use crate::value::{Field, Value};
 /// are not looked at, names of fields neither.
 ///
 /// What it does not reach: the context of tasks, which all records of a task share, and names of tasks. What must be
-/// stored nowhere is to be hidden where it is recorded, by a [`Secret`](crate::Secret).
+/// stored nowhere is to be hidden before it is recorded, by a [`Redaction`](crate::Redaction), which reaches the context as
+/// well, or by a [`Secret`](crate::Secret). This one is for a sink that may read less than others.
 ///
 /// ```
 /// use spanlake_core::processors::Redact;

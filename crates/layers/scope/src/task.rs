@@ -14,9 +14,7 @@ use tracing_core::Metadata;
 use uuid::Uuid;
 
 use crate::carrier::Carrier;
-use crate::redact;
-use crate::tracker;
-use crate::visit;
+use crate::{redact, tracker, visit};
 
 /// Counts changes of any task's context, so that a recorder sees with one load that none has changed.
 static EPOCH: AtomicU64 = AtomicU64::new(1);

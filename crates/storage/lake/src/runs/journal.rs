@@ -127,8 +127,9 @@ fn short_line(run: &RunRow) -> Vec<u8> {
     line
 }
 
+/// Where a run has no task, its id has to do.
 fn beginning(run: &RunRow) -> (Option<String>, Option<i64>) {
-    (run.task_key.clone(), run.start_time)
+    (run.task_key.clone().or_else(|| run.dataflow_run_id.clone()), run.start_time)
 }
 
 fn lines(journal: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -26,6 +26,7 @@ from openlineage.client.serde import Serde
 # The facets that spanlake makes, by the keys that the specification gives them.
 FACETS = {
     "parent": facets.parent_run.ParentRunFacet,
+    "tags": facets.tags_run.TagsRunFacet,
     "processing_engine": facets.processing_engine_run.ProcessingEngineRunFacet,
     "errorMessage": facets.error_message_run.ErrorMessageRunFacet,
     "jobType": facets.job_type_job.JobTypeJobFacet,

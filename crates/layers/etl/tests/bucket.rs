@@ -18,7 +18,6 @@ use spanlake_lake::store::Store;
 use spanlake_testkit::servers::S3Server;
 use tracing::info_span;
 use tracing_subscriber::prelude::*;
-use uuid::Uuid;
 
 /// Where the server is; absent in the parent.
 const ENDPOINT: &str = "SPANLAKE_ETL_ENDPOINT";
@@ -126,8 +125,7 @@ fn runs_have_both_events_of_their_lineage_though_nothing_of_the_log_was_flushed(
 fn check_events(file: &Path, logged: &[RunRow]) {
     let events = events(file);
     for row in logged {
-        let id = row.dataflow_run_id.as_deref().expect("an id");
-        let id = Uuid::new_v5(&lineage::RUNS, id.as_bytes()).to_string();
+        let id = lineage::run_id(row);
         let of_run = events.iter().filter(|event| event["run"]["runId"] == id.as_str());
         let kinds: Vec<_> = of_run.map(|event| event["eventType"].as_str().expect("a type")).collect();
         let is_cut_off = row.error_message.as_deref() == Some(INTERRUPTED);

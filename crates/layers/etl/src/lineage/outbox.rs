@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use spanlake_core::{Category, Error, Stage};
-use spanlake_lake::runs::lineage::{Events, job_name};
+use spanlake_lake::runs::lineage::{Events, job_name, run_id};
 use spanlake_lake::runs::{ClosedSession, JobRow, RunRow, Stem};
 
 use super::Open;
@@ -24,7 +24,7 @@ pub(crate) struct Outbox {
     place: String,
     events: Events,
     route: Box<dyn Route>,
-    /// Runs that have begun, by their ids, each as its START told; `None` where that did not fit.
+    /// Runs that have begun, by the ids that events have, each as its START told; `None` where that did not fit.
     open: HashMap<String, Option<RunRow>>,
     /// Events of runs that have ended and are not in the log yet; ends with the run's id.
     held: Vec<(String, Option<String>)>,
@@ -61,7 +61,7 @@ impl Outbox {
 
     /// A run has begun, and whoever finds the process dead knows of it.
     pub(crate) fn begun(&mut self, row: &RunRow) {
-        let id = id(row);
+        let id = run_id(row);
         if self.open.contains_key(&id) {
             return;
         }
@@ -76,7 +76,7 @@ impl Outbox {
 
     /// A run is over. Its end waits to be released.
     pub(crate) fn ended(&mut self, row: &RunRow) {
-        let id = id(row);
+        let id = run_id(row);
         let begun = self.open.remove(&id);
         self.end(row, begun, Some(id));
     }
@@ -207,10 +207,6 @@ impl Outbox {
     fn has_room(&self, bytes: usize) -> bool {
         self.route.standing().bytes + self.held_bytes + bytes <= LINEAGE_BYTES
     }
-}
-
-fn id(row: &RunRow) -> String {
-    row.dataflow_run_id.clone().unwrap_or_default()
 }
 
 fn on_their_way(closed: &ClosedSession) -> Error {

@@ -35,7 +35,7 @@ pub(super) struct Marker {
     pub(super) open: Vec<RunRow>,
     /// Where the events of its lineage go; `None` when nobody wants any, or all are there.
     pub(super) lineage: Option<Destination>,
-    /// The last run of the log whose events are there, with those of all before it.
+    /// The last run of the log whose events are there, with those of all before it, by the id that events have.
     pub(super) told: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use spanlake_core::{Category, Error, Stage};
 use super::job::JobRow;
 use super::journal::Kept;
 use super::line::{Line, parse_line, put_line};
-use super::lineage::Destination;
+use super::lineage::{Destination, run_id};
 use super::marker::Marker;
 use super::name::{SessionFile, Stem};
 use super::open::OpenSession;
@@ -226,9 +226,9 @@ impl Remains {
     fn closed(&mut self, job: JobRow) -> ClosedSession {
         let lost = missing(&self.marker, &self.runs);
         let told = self.marker.told.take();
-        let is_told = |run: &RunRow| told.is_some() && run.dataflow_run_id == told;
+        let is_told = |run: &RunRow| told.as_deref().is_some_and(|told| run_id(run) == told);
         ClosedSession {
-            told: self.runs.iter().rposition(is_told).map_or(0, |last| last + 1),
+            told: self.runs.iter().position(is_told).map_or(0, |last| last + 1),
             stem: self.stem.clone(),
             job,
             runs: std::mem::take(&mut self.runs),

@@ -199,8 +199,8 @@ impl Session {
         self.put_marker()
     }
 
-    /// Says that the events of this run, and of all that were added before it, are where they go. It is noted with the
-    /// runs that are open.
+    /// Says that the events of this run, and of all that were added before it, are where they go. Its id is that of
+    /// [events](super::lineage::run_id). It is noted with the runs that are open.
     pub fn told(&mut self, run_id: String) {
         self.marker.told = Some(run_id);
     }

@@ -30,7 +30,9 @@ fn a_run_has_a_start_and_an_end_from_its_row() {
     assert_eq!((kind(start), kind(end)), ("START", "COMPLETE"));
     assert_eq!(end["job"]["namespace"], "spanlake");
     assert_eq!(start["run"]["runId"], end["run"]["runId"]);
-    assert_eq!(end["run"]["runId"], uuid::Uuid::new_v5(&lineage::RUNS, b"r-1").to_string());
+    let tag = serde_json::json!({ "key": "dataflow_run_id", "value": "r-1", "source": "SPANLAKE" });
+    assert_eq!(end["run"]["facets"]["tags"]["tags"][0], tag);
+    assert!(stand.logged().iter().any(|row| end["run"]["runId"] == lineage::run_id(row)));
     assert_eq!((&end["inputs"][0]["namespace"], &end["inputs"][0]["name"]), (&"s3://raw".into(), &"orders".into()));
     assert_eq!(end["inputs"][0]["inputFacets"]["inputStatistics"]["rowCount"], 5);
     assert_eq!((&end["outputs"][0]["namespace"], &end["outputs"][0]["name"]), (&"delta".into(), &"orders".into()));
@@ -106,6 +108,21 @@ fn what_is_told_later_changes_neither_name_nor_number_of_events() {
     events.assert_once();
     assert_eq!(events.kinds("staged"), ["START", "COMPLETE"]);
     assert_eq!(events.kinds("renumbered"), ["START", "COMPLETE"], "an id stays once others know it");
+}
+
+#[test]
+fn runs_that_share_an_id_have_events_of_their_own() {
+    let stand = Stand::new();
+    stand.job(|job| {
+        let span = |name| info_span!("run", etl.dataflow = name, etl.run_id = "of the orchestrator");
+        let _both = (span("one"), span("two"));
+        for name in ["three", "four"] {
+            let mut row = RunRow::new(name);
+            row.dataflow_run_id = Some("of the orchestrator".to_owned());
+            assert!(job.log(row));
+        }
+    });
+    assert_eq!(stand.events().assert_once(), 4);
 }
 
 #[test]

@@ -143,8 +143,7 @@ impl Stand {
         assert_eq!(events.assert_once(), rows.len(), "as many as there are rows");
         let interrupted = |row: &RunRow| row.error_message.as_deref() == Some(INTERRUPTED);
         for row in &rows {
-            let id = row.dataflow_run_id.as_deref().expect("an id");
-            let id = uuid::Uuid::new_v5(&lineage::RUNS, id.as_bytes()).to_string();
+            let id = lineage::run_id(row);
             let last = events.0.iter().rfind(|event| event["run"]["runId"] == id.as_str()).expect("its events");
             assert_eq!(kind(last), if interrupted(row) { "ABORT" } else { "COMPLETE" }, "{row:?}");
         }
@@ -225,7 +224,9 @@ fn child_of_another_test() -> ExitCode {
 
 pub(super) fn runs(thread: u64, count: u64, long: Duration) {
     for number in 0..count {
-        info_span!("run", etl.dataflow = %format_args!("{thread}-{number}")).in_scope(|| {
+        // An id is the program's to say, also for several runs.
+        let id = (thread == 1).then_some("of the orchestrator");
+        info_span!("run", etl.dataflow = %format_args!("{thread}-{number}"), etl.run_id = id).in_scope(|| {
             Run::current().rows_read(number + 1);
             thread::sleep(long);
         });

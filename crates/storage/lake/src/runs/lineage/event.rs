@@ -12,11 +12,14 @@ use crate::runs::name::{DEFAULT_JOB_ID, Stem};
 use crate::runs::run::RunRow;
 use crate::runs::word::{ETL, INTERRUPTED, RunStatus};
 
-/// The namespace of the UUIDs that events have in place of ids: `runId` is the UUIDv5 of the run's id in it.
+/// The namespace of the UUIDs that events have in place of ids.
 pub const RUNS: Uuid = Uuid::from_u128(0x5b0d_3f6c_8c1e_4f57_9a52_0f6f_3c1d_7e21);
 
 /// Who made the events: this version of spanlake.
 const PRODUCER: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/tree/v", env!("CARGO_PKG_VERSION"));
+
+/// What spanlake is called among those who make events.
+const INTEGRATION: &str = "SPANLAKE";
 
 /// Where the specification is published, and the version of it that events have.
 const SPEC: &str = "https://openlineage.io/spec";
@@ -100,7 +103,7 @@ impl Events {
         json!({
             "eventType": kind,
             "eventTime": time::format_us(at_us.unwrap_or(0)),
-            "run": { "runId": run_id(row), "facets": self.run_facets() },
+            "run": { "runId": run_id(row), "facets": self.run_facets(row) },
             "job": { "namespace": self.namespace, "name": job_name(row), "facets": job_facets(row) },
             "inputs": datasets(Side::source(row)),
             "outputs": datasets(Side::destination(row)),
@@ -109,7 +112,7 @@ impl Events {
         })
     }
 
-    fn run_facets(&self) -> Json {
+    fn run_facets(&self, row: &RunRow) -> Json {
         let parent = json!({
             "run": { "runId": self.session.to_string() },
             "job": { "namespace": self.namespace, "name": self.job },
@@ -117,6 +120,14 @@ impl Events {
         let mut facets = json!({ "parent": facet("1-2-0", "ParentRunFacet", parent) });
         if let Some(engine) = &self.engine {
             facets["processing_engine"] = engine.clone();
+        }
+        let tags = [("dataflow_run_id", &row.dataflow_run_id), ("task_key", &row.task_key)];
+        let tags = tags
+            .into_iter()
+            .filter_map(|(key, value)| Some(json!({ "key": key, "value": value.as_deref()?, "source": INTEGRATION })));
+        let tags: Vec<_> = tags.collect();
+        if !tags.is_empty() {
+            facets["tags"] = facet("1-0-0", "TagsRunFacet", json!({ "tags": tags }));
         }
         facets
     }
@@ -132,9 +143,14 @@ pub(super) fn line(event: &Json) -> String {
     text.chars().map(|c| if is_harmful(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
-/// The `runId` of a run.
-pub(super) fn run_id(row: &RunRow) -> String {
-    id_of(row.dataflow_run_id.as_deref().unwrap_or_default()).to_string()
+/// The `runId` of a run: the UUIDv5, in [`RUNS`], of `<run id>/<task key>@<start>/<dataflow>`, with the start in microseconds
+/// since the Unix epoch.
+///
+/// The run's id alone would not do: it is the program's to say, and may be that of an orchestrator for several runs.
+pub fn run_id(row: &RunRow) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (id, key, dataflow) = (text(&row.dataflow_run_id), text(&row.task_key), text(&row.dataflow_id));
+    id_of(&format!("{id}/{key}@{}/{dataflow}", row.start_time.unwrap_or(0))).to_string()
 }
 
 /// A facet, by the version of its schema and the schema's name.
@@ -173,7 +189,7 @@ pub fn job_name(row: &RunRow) -> String {
 
 fn job_facets(row: &RunRow) -> Json {
     let kind = row.operation_type.as_deref().unwrap_or(ETL).to_uppercase();
-    let kind = json!({ "processingType": "BATCH", "integration": "SPANLAKE", "jobType": kind });
+    let kind = json!({ "processingType": "BATCH", "integration": INTEGRATION, "jobType": kind });
     let mut facets = json!({ "jobType": facet("2-0-4", "JobTypeJobFacet", kind) });
     if let Some(description) = &row.dataflow_description {
         let description = json!({ "description": description });
@@ -258,9 +274,21 @@ mod tests {
     #[test]
     fn ids_are_the_same_for_ever() {
         let event = parsed(&events().start(&row()));
-        assert_eq!(event["run"]["runId"], "7bcaec97-f0bc-52c0-aa12-78fc5b4b8a53");
+        assert_eq!(event["run"]["runId"], "f7b546b9-0524-5651-bfaf-ec9bfb7f5c68");
         assert_eq!(event["run"]["facets"]["parent"]["run"]["runId"], "2deffd4c-b740-520e-bd4b-488fcbb21e78");
         assert_eq!(event["run"]["facets"]["parent"]["job"], json!({ "namespace": "warehouse", "name": "nightly" }));
+    }
+
+    #[test]
+    fn runs_that_share_an_id_are_told_apart() {
+        let (first, mut other) = (row(), row());
+        other.task_key = Some("0198f0c0-0000-7000-8000-000000000000/1".to_owned());
+        assert_ne!(run_id(&first), run_id(&other));
+        let tags = &parsed(&events().start(&other))["run"]["facets"]["tags"]["tags"];
+        assert_eq!(tags[0], json!({ "key": "dataflow_run_id", "value": "run-1", "source": "SPANLAKE" }));
+        other = row();
+        (other.status, other.end_time, other.stage) = (Some("failed".to_owned()), None, Some("bronze".to_owned()));
+        assert_eq!(run_id(&first), run_id(&other), "what is known later changes nothing");
     }
 
     #[test]

@@ -7,13 +7,13 @@
 //!
 //! | in an event | from |
 //! |---|---|
-//! | `run.runId` | the UUIDv5 of the run's id, in [`RUNS`] |
+//! | `run.runId` | [`run_id`]: a UUIDv5 from the run's id, with what tells runs apart that share one |
 //! | `eventTime` | when the run began or ended; if it did not end, when its job did |
 //! | `eventType` | `succeeded` and `skipped` are COMPLETE; `failed` is FAIL, unless the error is `interrupted` or `cancelled`: these, and what is still open when the job ends, are ABORT |
 //! | `job.namespace` | the [`Destination`]'s |
 //! | `job.name` | `<stage>.<dataflow>` as the START has it; the dataflow alone where there is no stage |
 //! | `job.facets` | `jobType`: `SPANLAKE`, `BATCH`, and the operation; `documentation` |
-//! | `run.facets` | `parent`: the session, whose run has the UUIDv5 of its [`Stem`], of the job with the job's id; `processing_engine`; `errorMessage` |
+//! | `run.facets` | `parent`: the session, whose run has the UUIDv5 of its [`Stem`], of the job with the job's id; `tags`: the run's own id and its task's key; `processing_engine`; `errorMessage` |
 //! | `inputs`, `outputs` | the source, the destination, if anything names them |
 //! | `inputStatistics`, `outputStatistics` | rows read; rows written, bytes and files added; of ends only |
 //!
@@ -31,7 +31,7 @@ mod dataset;
 mod event;
 mod file;
 
-pub use event::{Events, RUNS, job_name};
+pub use event::{Events, RUNS, job_name, run_id};
 pub use file::{EventFile, LOCK_TIMEOUT, complete};
 
 #[cfg(doc)]

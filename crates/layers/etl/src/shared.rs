@@ -264,10 +264,13 @@ impl Shared {
         }
     }
 
-    /// The rows of the runs that are open.
+    /// The rows of the runs that are open, and of those that have ended and were not taken yet: the log does not have them,
+    /// and in a bucket nothing else does.
     pub(crate) fn open_rows(&self) -> Vec<RunRow> {
-        let open: Vec<_> = lock(&self.state).open.values().cloned().collect();
-        open.iter().map(|run| run.open_row()).collect()
+        let state = lock(&self.state);
+        let (open, ended): (Vec<_>, _) = (state.open.values().cloned().collect(), state.ended.clone());
+        drop(state);
+        open.iter().map(|run| run.open_row()).chain(ended).collect()
     }
 
     /// What failed last; `None` when it has succeeded since.

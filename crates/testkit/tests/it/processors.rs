@@ -7,7 +7,7 @@ use spanlake_core::processors::{
     AddCallsite, AddDefaults, CallsiteParameter, FilterByLevel, FilterByTarget, FilterKeys, Redact, Rename,
     StripMarkup, StructuredErrors,
 };
-use spanlake_core::{Cause, Kind, Level, LevelFilter, Loss, Processor, Record, Value};
+use spanlake_core::{Cause, FlightRecorder, FoldRepeats, Kind, Level, LevelFilter, Loss, Processor, Record, Value};
 use spanlake_testkit::processors::check;
 
 #[test]
@@ -25,6 +25,8 @@ fn the_processors_conform() {
     check(StructuredErrors::new);
     check(StripMarkup::new);
     check(|| Redact::keys(["password"]));
+    check(FlightRecorder::new);
+    check(FoldRepeats::new);
     check(|| |record: &mut Record<'_>| record.level <= Level::WARN || record.kind == Kind::Loss);
 }
 

@@ -36,6 +36,9 @@ pub const WITHIN: &str = "observed.within";
 /// The time of the innermost of them that has a clock.
 pub const TIME: &str = "observed.time";
 
+/// The field by which values come through `tracing` whose names no callsite knows; no record has it, but them.
+pub const VALUES: &str = "observed.values";
+
 /// Whether the record is a dump: looked up among the names of its callsite, which costs less than reading its fields.
 pub fn is_dump(record: &Record<'_>) -> bool {
     record.kind == Kind::Event && record.callsite.is_some_and(|callsite| callsite.fields.contains(&TYPE))

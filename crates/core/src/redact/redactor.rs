@@ -5,6 +5,7 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use crate::error::Error;
+use crate::observed;
 use crate::redact::names::fits;
 #[cfg(feature = "patterns")]
 use crate::redact::texts::Finder;
@@ -62,6 +63,8 @@ pub struct Decisions {
     message: Verdict,
     error: Verdict,
     concerns_fields: bool,
+    /// Whether records bring names that no callsite knows: those of an observed object's values, behind their groups.
+    brings_names: bool,
 }
 
 /// How often the rules fit while something was put together.
@@ -110,9 +113,12 @@ impl Redactor {
 
     /// What it says of a callsite with fields of these names.
     pub fn decide<'a>(&self, names: impl Iterator<Item = &'a str>) -> Decisions {
+        let mut brings_names = false;
+        let names = names.inspect(|name| brings_names |= *name == observed::VALUES);
         let fields: Box<[Verdict]> = names.map(|name| self.verdict(name)).collect();
-        let concerns_fields = fields.iter().any(|verdict| matches!(verdict, Verdict::Rule(_)));
-        Decisions { fields, message: self.verdict("message"), error: self.verdict("error"), concerns_fields }
+        let concerns_fields = brings_names || fields.iter().any(|verdict| matches!(verdict, Verdict::Rule(_)));
+        let (message, error) = (self.verdict("message"), self.verdict("error"));
+        Decisions { fields, message, error, concerns_fields, brings_names }
     }
 
     /// Whether texts are looked through.
@@ -163,7 +169,7 @@ impl Redactor {
             concerned |= match self.verdict_on(decisions, name) {
                 Verdict::Allow => false,
                 Verdict::Rule(_) => true,
-                Verdict::Open => self.has_finders() && matches!(value, Value::Text(_) | Value::Error(_)),
+                Verdict::Open => self.has_finders() && has_text(&value),
             };
         });
         if concerned { self.redact_fields(decisions, body, hits) } else { None }
@@ -193,12 +199,16 @@ impl Redactor {
     fn verdict_on(&self, decisions: &Decisions, name: Name<'_>) -> Verdict {
         match name {
             Name::Index(index) => decisions.fields.get(index).copied().unwrap_or(Verdict::Open),
-            Name::Text(text) => self.verdict(text),
+            Name::Text(text) => match (self.verdict(text), text.rsplit_once('.')) {
+                // A rule for `pwd` is meant for `login.pwd` as well.
+                (Verdict::Open, Some((_, name))) if decisions.brings_names => self.verdict(name),
+                (verdict, _) => verdict,
+            },
         }
     }
 
     fn verdict(&self, name: &str) -> Verdict {
-        if name.starts_with(OWN_NAMES) {
+        if name.starts_with(OWN_NAMES) || name.starts_with(observed::PREFIX) {
             return Verdict::Open;
         }
         if self.0.allowed.iter().any(|allowed| fits(allowed, name)) {
@@ -236,6 +246,13 @@ impl Redactor {
                 let links =
                     redacted.iter().zip(links).map(|(new, old)| new.as_deref().unwrap_or(old).to_owned().into());
                 redacted.iter().any(Option::is_some).then(|| Value::Error(links.collect()))
+            }
+            (_, Value::List(values)) => {
+                let redacted: Vec<_> = values.iter().map(|value| self.value(verdict, value, hits)).collect();
+                let is_any = redacted.iter().any(Option::is_some);
+                let values = redacted.into_iter().zip(values);
+                let values = values.map(|(new, old)| new.unwrap_or_else(|| old.clone().into_owned()));
+                is_any.then(|| Value::List(values.collect()))
             }
             _ => None,
         }
@@ -343,6 +360,15 @@ impl Text {
             Text::Pattern(pattern) => format!("pattern {pattern}"),
             Text::CardNumber => "card numbers".to_owned(),
         }
+    }
+}
+
+/// Whether there is text in a value that patterns may find something in.
+fn has_text(value: &Value<'_>) -> bool {
+    match value {
+        Value::Text(_) | Value::Error(_) => true,
+        Value::List(values) => values.iter().any(has_text),
+        _ => false,
     }
 }
 

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::json;
 use spanlake_capture::{CaptureLayer, Guard};
-use spanlake_core::{OwnedRecord, Redaction, Report};
+use spanlake_core::{Level, LevelFilter, OwnedRecord, Redaction, Report};
+use spanlake_scope::observe::{Observe, Observer, Phase, observe};
 use spanlake_scope::{ScopeLayer, Task};
 use tracing::field::Empty;
 use tracing::{Dispatch, error, info, info_span, instrument, warn};
@@ -60,6 +62,32 @@ fn values_are_denied_by_name_wherever_they_are_recorded() {
     assert_eq!(count(&report, "deny *password*"), 2);
     assert_eq!([count(&report, "deny *token"), count(&report, "deny *cookie*"), count(&report, "deny pwd")], [1, 1, 0]);
     assert!(report.to_string().ends_with(", 6 values redacted"), "{report}");
+}
+
+#[test]
+fn values_of_observed_objects_are_denied_by_their_own_name() {
+    struct Login;
+    impl Observe for Login {
+        fn observe(&self, _: Phase, _: &str, out: &mut Observer) {
+            out.group("login").value("pwd", HUSH).value("tries", &[1, 2]).value("cards", &["none", CARD]);
+            out.record(Level::INFO, "asked").field("session_token", HUSH);
+        }
+    }
+    let sink = TestSink::default();
+    let redaction = Redaction::secrets().card_numbers();
+    let builder = CaptureLayer::builder().level(LevelFilter::TRACE).redact(redaction).sink(sink.clone());
+    let (capture, guard) = builder.build().expect("rules that make sense");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), || observe(&Login, "", |_| ()));
+    let report = guard.shutdown(LONG).expect("in time");
+    let records = sink.records();
+    let dump = records.iter().find(|record| record.message.starts_with("####")).expect("a dump");
+    let dump = fields(dump);
+    assert_eq!((&dump["login.pwd"], &dump["login.tries"]), (&json!("***"), &json!([1, 2])));
+    let cards = dump["login.cards"].as_array().expect("a list");
+    assert!(cards[0] == "none" && !cards[1].to_string().contains("1111 1111"), "{cards:?}");
+    assert_eq!(dump["observed.within"], json!(["Login"]));
+    assert_eq!(count(&report, "deny pwd"), 2, "at either end");
+    assert_eq!(count(&report, "deny *token"), 2);
 }
 
 #[test]

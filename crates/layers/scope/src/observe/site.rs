@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use spanlake_core::Level;
-use spanlake_core::observed::{DEPTH, METHOD, OBJECT, PHASE, TYPE};
+use spanlake_core::observed::{DEPTH, METHOD, OBJECT, PHASE, TYPE, VALUES};
 use spanlake_core::record::level_code;
 use tracing::Span;
 use tracing::field::Value;
@@ -21,9 +21,6 @@ pub struct Site {
     dump: &'static DefaultCallsite,
     task: &'static DefaultCallsite,
 }
-
-/// The field that carries values which have no name in the program.
-const VALUES: &str = "observed.values";
 
 /// The fields of a line, and of a record that an object wants written.
 pub const EVENT_FIELDS: &[&str] = &["message", OBJECT, METHOD, PHASE, DEPTH, VALUES];

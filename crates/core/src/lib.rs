@@ -32,6 +32,7 @@ pub mod secret;
 pub mod record;
 pub mod observed;
 pub mod loss;
+pub mod directive;
 pub mod segment;
 pub mod redact;
 pub mod guest;
@@ -46,6 +47,7 @@ pub mod render;
 pub mod sink;
 
 pub use buffer::{Buffer, BufferOptions, Policy};
+pub use directive::{Directive, Directives, Selector};
 pub use error::{Category, Code, Error, Severity, Stage};
 pub use flight::FlightRecorder;
 pub use fold::FoldRepeats;

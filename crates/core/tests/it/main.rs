@@ -9,6 +9,9 @@ mod key;
 /// Errors have a code for machines, a message for people and a chain that prints once.
 mod error;
 
+/// Directives of verbosity as text, there and back.
+mod directive;
+
 /// Values keep their type through a body; what is too long is cut and says so.
 mod value;
 

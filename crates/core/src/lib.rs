@@ -54,7 +54,7 @@ pub use fold::FoldRepeats;
 pub use key::{KeyError, RecordKey, TaskKey};
 pub use loss::{Cause, Loss, Losses};
 pub use processor::{Processor, Tally};
-pub use pump::{Pump, PumpBuilder, Report, SinkReport, SinkState};
+pub use pump::{Logger, Pipe, Pipeline, Plan, Propagate, Pump, PumpBuilder, Report, Routing, SinkReport, SinkState};
 pub use record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task};
 pub use redact::{Redacted, Redaction, Redactor};
 pub use render::OwnedRecord;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tracing_core::Level;
+use tracing_core::{Level, LevelFilter};
 
 use crate::record::{Kind, Record, UnknownWord, level_code, level_from_code};
 use crate::render::time::format_us;
@@ -85,6 +85,17 @@ impl Loss {
             }
         }
         loss
+    }
+
+    /// What of it somebody misses who takes nothing more verbose than `level`.
+    pub(crate) fn within(&self, level: LevelFilter) -> Self {
+        let mut within = *self;
+        for (code, count) in (0..).zip(&mut within.levels) {
+            if level_from_code(code) > level {
+                *count = 0;
+            }
+        }
+        within
     }
 
     /// How many records.

@@ -61,6 +61,9 @@ pub struct Record<'a> {
     pub fields: Fields<'a>,
     /// What only an end or a loss has.
     pub detail: Detail<'a>,
+    /// Where it stands in its batch. The pump numbers a batch before routing takes it apart, and puts it together again by
+    /// this; 0 elsewhere.
+    pub place: u32,
 }
 
 /// What only some kinds of record have.
@@ -108,6 +111,8 @@ pub struct Callsite<'a> {
     /// The names of its fields.
     pub fields: Vec<&'a str>,
     pub(crate) json: OnceLock<Box<str>>,
+    /// The logger that routing chose for its target. A segment is decoded, routed and gone between two changes of routing.
+    pub(crate) logger: OnceLock<usize>,
 }
 
 /// A task as a segment describes it.

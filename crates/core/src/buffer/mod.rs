@@ -242,10 +242,16 @@ impl Buffer {
     }
 
     /// Notes that the sinks have everything handed over so far for good, in these files, and gives its room back;
-    /// but for what processors hold, which the spool keeps.
-    pub(crate) fn checkpoint(&self, files: Vec<FileState>, open: &OpenTasks, held: &[&Segment]) -> Result<(), Error> {
+    /// but for what processors hold, which the spool keeps. With `recipes`, records are recovered by those from now on.
+    pub(crate) fn checkpoint(
+        &self,
+        files: Vec<FileState>,
+        open: &OpenTasks,
+        held: &[&Segment],
+        recipes: Option<Vec<Recipe>>,
+    ) -> Result<(), Error> {
         if let Some(spool) = &self.inner.spool {
-            let (bytes, records) = spool.checkpoint(files, open, held)?;
+            let (bytes, records) = spool.checkpoint(files, open, held, recipes)?;
             self.inner.give_back(bytes, records);
         }
         Ok(())

@@ -7,12 +7,21 @@
 //! What can be lost here: what a sink could not take for so long that its backlog grew over its bound and no fallback
 //! took it (cause `sink`), and a batch whose processor panicked (cause `panicked`).
 
+mod pipe;
+mod routing;
+mod plan;
 mod control;
+mod chain;
+mod router;
+mod kept;
 mod outlet;
 mod report;
 mod worker;
 
+pub use pipe::Pipe;
+pub use plan::Plan;
 pub use report::{Report, SinkReport, SinkState};
+pub use routing::{Logger, Pipeline, Propagate, Routing, RoutingBuilder};
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -20,9 +29,10 @@ use std::time::{Duration, Instant};
 use crate::buffer::{Buffer, DEFAULT_CAPACITY_BYTES};
 use crate::clock::deadline;
 use crate::error::{Category, Error, Stage};
-use crate::processor::Processor;
+use crate::processor::{Processor, Tally};
 use crate::pump::control::Control;
 use crate::pump::outlet::Outlet;
+use crate::pump::plan::Installed;
 use crate::pump::worker::Worker;
 use crate::sink::{Recipe, Sink};
 use crate::spool::OpenTasks;
@@ -40,8 +50,7 @@ pub struct PumpBuilder {
     drain_every: Duration,
     flush_every: Duration,
     backlog_bytes: NonZeroUsize,
-    processors: Vec<Box<dyn Processor>>,
-    outlets: Vec<Outlet>,
+    plan: Plan,
 }
 
 /// A handle to a running pump; cheap to clone. Dropping it stops nothing.
@@ -49,6 +58,7 @@ pub struct PumpBuilder {
 pub struct Pump {
     buffer: Buffer,
     control: Arc<Control>,
+    backlog_bytes: NonZeroUsize,
     thread: Arc<Mutex<Option<thread::JoinHandle<()>>>>,
 }
 
@@ -67,8 +77,7 @@ impl PumpBuilder {
             drain_every: DEFAULT_DRAIN_EVERY,
             flush_every: DEFAULT_FLUSH_EVERY,
             backlog_bytes: DEFAULT_CAPACITY_BYTES,
-            processors: Vec::new(),
-            outlets: Vec::new(),
+            plan: Plan::new(),
         }
     }
 
@@ -85,51 +94,76 @@ impl PumpBuilder {
         self
     }
 
-    /// Most bytes kept for a sink that fails: [`DEFAULT_CAPACITY_BYTES`] each.
+    /// Most bytes kept for each sink that fails and whose pipe names no bound of its own: [`DEFAULT_CAPACITY_BYTES`].
     pub fn backlog_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.backlog_bytes = bytes;
         self
     }
 
-    /// Adds a processor behind those before it.
+    /// What goes where: all processors, sinks and the routing at once, in place of those so far.
+    pub fn plan(mut self, plan: Plan) -> Self {
+        self.plan = plan;
+        self
+    }
+
+    /// Adds a processor behind those before it, in front of routing and all sinks.
     pub fn processor(mut self, processor: impl Processor + 'static) -> Self {
-        self.processors.push(Box::new(processor));
+        self.plan = self.plan.processor(processor);
+        self
+    }
+
+    /// Adds a sink with what belongs to it alone: level, processors, fallback, backlog.
+    pub fn pipe(mut self, pipe: Pipe) -> Self {
+        self.plan = self.plan.pipe(pipe);
         self
     }
 
     /// Adds a sink.
-    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
-        self.outlets.push(Outlet::new(Box::new(sink), None));
-        self
+    pub fn sink(self, sink: impl Sink + 'static) -> Self {
+        self.pipe(Pipe::to(sink))
     }
 
     /// Adds a sink and the one that gets what the first cannot take for so long that it would be lost.
-    pub fn sink_or(mut self, sink: impl Sink + 'static, fallback: impl Sink + 'static) -> Self {
-        self.outlets.push(Outlet::new(Box::new(sink), Some(Box::new(fallback))));
+    pub fn sink_or(self, sink: impl Sink + 'static, fallback: impl Sink + 'static) -> Self {
+        self.pipe(Pipe::to(sink).fallback(fallback))
+    }
+
+    /// Which records go to which sinks: without it, all to all.
+    pub fn routing(mut self, routing: Routing) -> Self {
+        self.plan = self.plan.routing(routing);
         self
+    }
+
+    /// Whether the routing names sinks that are there; [`Plan::check`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.plan.check()
     }
 
     /// Whether it has no sink.
     pub fn has_no_sink(&self) -> bool {
-        self.outlets.is_empty()
+        self.plan.has_no_sink()
     }
 
     /// How recovery puts records where the sinks would, for [`Buffer::with_spool`].
     pub fn recipes(&self) -> Vec<Recipe> {
-        self.outlets.iter().filter_map(Outlet::recipe).collect()
+        self.plan.recipes()
     }
 
-    /// Starts the thread. Fails when the operating system gives none.
+    /// Starts the thread. Fails when the routing names a sink that is not there, and when the operating system gives no
+    /// thread.
     pub fn spawn(self, buffer: Buffer) -> Result<Pump, Error> {
-        let Self { drain_every, flush_every, backlog_bytes, mut processors, mut outlets } = self;
-        processors.extend(outlets.iter_mut().flat_map(Outlet::processors));
+        let Self { drain_every, flush_every, backlog_bytes, plan } = self;
+        let plan = plan.prepare(backlog_bytes)?;
+        plan.check(&[])?;
+        let Installed { processors, outlets, router, .. } = plan.install(Vec::new());
         let control = Arc::new(Control::new(outlets.iter().map(Outlet::board).collect()));
         let mut worker = Worker {
             buffer: buffer.clone(),
             control: Arc::clone(&control),
             processors,
+            router,
             outlets,
-            backlog_bytes: backlog_bytes.get(),
+            tally_before: Tally::default(),
             drain_every,
             flush_every,
             next_flush: deadline(flush_every),
@@ -141,7 +175,7 @@ impl PumpBuilder {
                 Error::new(Stage::Factory, "Pump", Category::Io, "cannot start the pump's thread").caused_by(error)
             })?;
         buffer.wake_on_pressure(thread.thread().clone());
-        Ok(Pump { buffer, control, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Pump { buffer, control, backlog_bytes, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 }
 
@@ -166,6 +200,27 @@ impl Pump {
             self.join(deadline);
         }
         report
+    }
+
+    /// Puts another plan in place of the one it works by, between two batches, waiting at most `timeout`. Gives the last
+    /// reports of the sinks that are gone.
+    ///
+    /// What was recorded before goes the old ways, all of it; what is recorded afterwards the new ones. The sinks that the
+    /// plan does not [keep](Plan::keep) are flushed and closed: what one of them could not take until then goes to its
+    /// fallback, or is lost and says so in its report. Those that it keeps notice a flush.
+    ///
+    /// An error leaves everything as it was: where the plan makes no sense; where the pump stops, or does not get to it in
+    /// time; where a sink of the lake comes or goes while the spool has records that the lake has not. Only where the time
+    /// ends in the middle of the change, because a sink takes long, it is made all the same, and the error says so.
+    ///
+    /// With a spool, recovery follows the new plan from then on.
+    pub fn reconfigure(&self, plan: Plan, timeout: Duration) -> Result<Vec<SinkReport>, Error> {
+        if self.in_child() || self.is_pump_thread() {
+            let why = "a pump is not reconfigured by its own thread, nor in a forked child";
+            return Err(Error::new(Stage::Dispatch, "Pump", Category::Configuration, why));
+        }
+        let plan = plan.prepare(self.backlog_bytes)?;
+        self.control.change(plan, || self.unpark(), deadline(timeout))
     }
 
     /// The counts so far; waits for nothing.

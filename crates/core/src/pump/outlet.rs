@@ -1,6 +1,7 @@
 //! One sink behind its own walls: what it fails to take is kept for it, in order, and it holds nobody else up.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,16 @@ use tracing_core::LevelFilter;
 
 use crate::clock::deadline;
 use crate::error::{Category, Error, Severity, Stage};
-use crate::loss::{Cause, Loss};
+use crate::loss::Loss;
 use crate::processor::Processor;
+use crate::processor::Tally;
+use crate::pump::chain::{self, Chain};
 use crate::pump::control::Board;
+use crate::pump::kept::Kept;
+use crate::pump::pipe::{Pipe, recipe};
 use crate::pump::report::{SinkReport, SinkState};
 use crate::record::{Kind, Record, Source};
-use crate::segment::{Segment, SegmentWriter, merge};
+use crate::segment::SegmentWriter;
 use crate::sink::{Batch, Deleted, FileState, Recipe, Sink};
 use crate::sync::{Arc, Mutex, lock};
 
@@ -24,12 +29,18 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) struct Outlet {
+    name: String,
     sink: Box<dyn Sink>,
     fallback: Option<Box<dyn Sink>>,
     level: LevelFilter,
+    /// Steps on what this sink gets.
+    own: Vec<Box<dyn Processor>>,
+    /// Steps that the sink and its fallback want in front of all sinks.
+    brought: Vec<Box<dyn Processor>>,
     /// What it failed to take, oldest first.
     backlog: VecDeque<Kept>,
     backlog_bytes: usize,
+    most_backlog_bytes: usize,
     /// What it will never get, and what was stated among that, by cause: to be stated before anything newer is written.
     lost: Vec<(Source, Loss)>,
     /// What the sink took and had not made visible at the last flush; it counts as pending.
@@ -41,25 +52,27 @@ pub(super) struct Outlet {
     board: Arc<Board>,
 }
 
-/// A batch that was not written: its records of the sink's level, a segment for each thread they come from.
-struct Kept(Vec<Segment>);
-
 impl Outlet {
-    pub(super) fn new(sink: Box<dyn Sink>, fallback: Option<Box<dyn Sink>>) -> Self {
-        let level = sink.level();
-        let report = SinkReport { name: sink.name().to_owned(), ..SinkReport::default() };
+    /// Opens a pipe; `backlog_bytes` is what is kept for a sink that names no bound itself.
+    pub(super) fn new(pipe: Pipe, backlog_bytes: NonZeroUsize) -> Self {
+        let Pipe { mut sink, name, level, processors, mut fallback, backlog_bytes: own_bytes } = pipe;
+        let brought = sink.processor().into_iter().chain(fallback.as_mut().and_then(|fallback| fallback.processor()));
         Self {
+            brought: brought.collect(),
             sink,
             fallback,
             level,
+            own: processors,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
+            most_backlog_bytes: own_bytes.unwrap_or(backlog_bytes).get(),
             lost: Vec::new(),
             unpublished: 0,
             is_unflushed: false,
             failures: 0,
             retry_at: None,
-            board: Arc::new(Mutex::new(report)),
+            board: Arc::new(Mutex::new(SinkReport { name: name.clone(), ..SinkReport::default() })),
+            name,
         }
     }
 
@@ -67,28 +80,107 @@ impl Outlet {
         Arc::clone(&self.board)
     }
 
-    /// What its sinks want in front of all sinks.
-    pub(super) fn processors(&mut self) -> Vec<Box<dyn Processor>> {
-        let fallback = self.fallback.as_mut().and_then(|fallback| fallback.processor());
-        self.sink.processor().into_iter().chain(fallback).collect()
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Writes a batch, or keeps it behind what is kept already.
-    pub(super) fn write(&mut self, records: &[Record<'_>], most_backlog: usize) {
-        let batch = Batch::new(records, self.level);
-        let wanted = batch.records().filter(|record| record.kind != Kind::Loss).count() as u64;
-        let all = records.iter().filter(|record| record.kind != Kind::Loss).count() as u64;
-        lock(&self.board).filtered += all - wanted;
-        if batch.records().next().is_none() {
+    pub(super) fn level(&self) -> LevelFilter {
+        self.level
+    }
+
+    pub(super) fn all_brought(&self) -> &[Box<dyn Processor>] {
+        &self.brought
+    }
+
+    /// The steps in front of all sinks that this one brought.
+    pub(super) fn brought(&mut self) -> &mut [Box<dyn Processor>] {
+        &mut self.brought
+    }
+
+    /// Hands it a batch, of `handed` records of which it might have got all; the others were not meant for it.
+    pub(super) fn write(&mut self, records: &[Record<'_>], handed: u64, source: &Source) {
+        if self.own.is_empty() {
+            let taken = self.take(records);
+            return self.filter(handed, taken);
+        }
+        let mut wanted: Vec<Record<'_>> = Batch::new(records, self.level).records().cloned().collect();
+        let most = count(&wanted);
+        let held = self.tally().holding;
+        let passed = Chain::of(&mut self.own).pass(&mut wanted);
+        let mut taken = self.lose(source, &passed.losses, most);
+        passed.each_released(|records| taken += self.take(records));
+        taken += self.take(&wanted);
+        self.account(handed, held, taken);
+    }
+
+    /// Lets its own processors do something without a batch.
+    pub(super) fn prompt(&mut self, what: &mut dyn FnMut(&mut dyn Processor), source: &Source) {
+        if self.own.is_empty() {
             return;
         }
-        if self.backlog.is_empty() && self.lost.is_empty() {
-            match guarded(|| self.sink.write(&batch)) {
-                Ok(()) => return lock(&self.board).written += wanted,
+        let held = self.tally().holding;
+        let passed = Chain::of(&mut self.own).prompt(usize::MAX, what);
+        let mut taken = self.lose(source, &passed.losses, u64::MAX);
+        passed.each_released(|records| taken += self.take(records));
+        self.account(0, held, taken);
+    }
+
+    /// Whether its own processors keep records that other sinks have.
+    pub(super) fn holds(&self) -> bool {
+        self.own.iter().any(|processor| !processor.held().is_empty())
+    }
+
+    /// Counts and states what was lost on the way to it alone, of at most so many records that it was to get.
+    pub(super) fn lose(&mut self, source: &Source, losses: &[Loss], most: u64) -> u64 {
+        let lost = losses.iter().map(Loss::count).sum::<u64>().min(most);
+        if lost > 0 {
+            losses.iter().for_each(|loss| self.remember(source.with_thread(""), *loss));
+            let mut board = lock(&self.board);
+            board.lost += lost;
+            board.state = SinkState::Degraded;
+        }
+        lost
+    }
+
+    /// Of `handed` records so many came to something: the others were filtered. Where more did than were handed, they had
+    /// been kept on the way, and counted as filtered until now.
+    pub(super) fn filter(&mut self, handed: u64, came: u64) {
+        let mut board = lock(&self.board);
+        board.filtered = (board.filtered + handed).saturating_sub(came);
+    }
+
+    fn tally(&self) -> Tally {
+        chain::tally(&self.own)
+    }
+
+    /// Counts what its processors keep, of which there were `held` before, as pending.
+    fn account(&mut self, handed: u64, held: u64, came: u64) {
+        let holding = self.tally().holding;
+        {
+            let mut board = lock(&self.board);
+            board.pending = (board.pending + holding).saturating_sub(held);
+        }
+        self.filter(handed + held, came + holding);
+    }
+
+    /// Writes records, or keeps them behind what is kept already; gives how many are of its level.
+    fn take(&mut self, records: &[Record<'_>]) -> u64 {
+        let batch = Batch::new(records, self.level);
+        let wanted = batch.records().filter(|record| record.kind != Kind::Loss).count() as u64;
+        if batch.records().next().is_none() {
+            return 0;
+        }
+        if self.retry_at.is_none() {
+            match self.state_loss().and_then(|()| guarded(|| self.sink.write(&batch))) {
+                Ok(()) => {
+                    lock(&self.board).written += wanted;
+                    return wanted;
+                }
                 Err(error) => self.failed(&error),
             }
         }
-        self.keep(&batch, wanted, most_backlog);
+        self.keep(&batch, wanted);
+        wanted
     }
 
     /// Tries what is kept again, if its time has come or `now` is forced.
@@ -101,7 +193,7 @@ impl Outlet {
             return self.failed(&error);
         }
         while let Some(kept) = self.backlog.front() {
-            if let Err(error) = kept.write(&mut *self.sink, self.level) {
+            if let Err(error) = write(kept, &mut *self.sink, self.level) {
                 return self.failed(&error);
             }
             self.forget_front(|board, records| board.written += records);
@@ -111,6 +203,11 @@ impl Outlet {
 
     /// Makes what was written durable and visible.
     pub(super) fn flush(&mut self) {
+        if self.retry_at.is_none()
+            && let Err(error) = self.state_loss()
+        {
+            self.failed(&error);
+        }
         let result = guarded(|| self.sink.flush());
         self.is_unflushed = result.is_err();
         let fallback = self.fallback.as_mut().map_or(Ok(()), |fallback| guarded(|| fallback.flush()));
@@ -133,8 +230,9 @@ impl Outlet {
         catch_unwind(AssertUnwindSafe(|| self.sink.changed_files())).unwrap_or_default()
     }
 
+    /// How recovery puts records where the sink would.
     pub(super) fn recipe(&self) -> Option<Recipe> {
-        self.sink.recipe()
+        recipe(&*self.sink, self.level)
     }
 
     pub(super) fn tick(&mut self) {
@@ -174,12 +272,12 @@ impl Outlet {
         }
     }
 
-    fn keep(&mut self, batch: &Batch<'_>, records: u64, most: usize) {
+    fn keep(&mut self, batch: &Batch<'_>, records: u64) {
         let kept = Kept::new(batch);
         self.backlog_bytes += kept.bytes();
         self.backlog.push_back(kept);
         lock(&self.board).pending += records;
-        while self.backlog_bytes > most {
+        while self.backlog_bytes > self.most_backlog_bytes {
             self.give_up_front();
         }
     }
@@ -189,22 +287,25 @@ impl Outlet {
             return;
         };
         let taken = match &mut self.fallback {
-            Some(fallback) => kept.write(&mut **fallback, self.level),
+            Some(fallback) => write(kept, &mut **fallback, self.level),
             None => Err(Error::new(Stage::Dispatch, "Pump", Category::Routing, "no fallback sink")),
         };
         if taken.is_err() {
-            for (source, loss) in kept.losses() {
-                match self.lost.iter_mut().find(|(_, lost)| lost.cause == loss.cause) {
-                    Some((_, lost)) => lost.add(&loss),
-                    None => self.lost.push((source, loss)),
-                }
-            }
+            kept.losses().into_iter().for_each(|(source, loss)| self.remember(source, loss));
         }
         self.forget_front(|board, records| {
             let count = if taken.is_ok() { &mut board.written } else { &mut board.lost };
             *count += records;
             board.state = SinkState::Degraded;
         });
+    }
+
+    /// Leaves a loss to be stated.
+    fn remember(&mut self, source: Source, loss: Loss) {
+        match self.lost.iter_mut().find(|(_, lost)| lost.cause == loss.cause) {
+            Some((_, lost)) => lost.add(&loss),
+            None => self.lost.push((source, loss)),
+        }
     }
 
     fn forget_front(&mut self, count: impl FnOnce(&mut SinkReport, u64)) {
@@ -226,7 +327,7 @@ impl Outlet {
             writer.loss(loss);
             writer.take()
         };
-        Kept(self.lost.iter().map(statement).collect()).write(&mut *self.sink, self.level)?;
+        write(&Kept::of(self.lost.iter().map(statement).collect()), &mut *self.sink, self.level)?;
         self.lost.clear();
         Ok(())
     }
@@ -257,47 +358,13 @@ impl Outlet {
     }
 }
 
-// === impl Kept ===
+fn write(kept: &Kept, sink: &mut dyn Sink, level: LevelFilter) -> Result<(), Error> {
+    kept.read(|records| guarded(|| sink.write(&Batch::new(records, level))))?
+}
 
-impl Kept {
-    fn new(batch: &Batch<'_>) -> Self {
-        let mut writers: Vec<(&Source, SegmentWriter)> = Vec::new();
-        for record in batch.records() {
-            let at = writers.iter().position(|(source, _)| source.is(record.source)).unwrap_or_else(|| {
-                writers.push((record.source, SegmentWriter::new(record.source)));
-                writers.len() - 1
-            });
-            writers[at].1.copy(record);
-        }
-        Self(writers.into_iter().map(|(_, mut writer)| writer.take()).collect())
-    }
-
-    fn bytes(&self) -> usize {
-        self.0.iter().map(|segment| segment.bytes().len()).sum()
-    }
-
-    fn records(&self) -> u64 {
-        self.0.iter().map(Segment::records).sum()
-    }
-
-    fn write(&self, sink: &mut dyn Sink, level: LevelFilter) -> Result<(), Error> {
-        let decoded = self.0.iter().map(Segment::decode).collect::<Result<Vec<_>, _>>().map_err(|error| {
-            Error::new(Stage::Dispatch, "Pump", Category::Unexpected, "cannot read a kept batch").caused_by(error)
-        })?;
-        let records: Vec<Record<'_>> = merge(&decoded).collect();
-        guarded(|| sink.write(&Batch::new(&records, level)))
-    }
-
-    /// What is lost with it, and what was stated in it and nobody would hear of any more; with the process.
-    fn losses(&self) -> Vec<(Source, Loss)> {
-        let decoded: Vec<_> = self.0.iter().filter_map(|segment| segment.decode().ok()).collect();
-        let source = decoded.first().map(|segment| segment.source().with_thread("")).unwrap_or_default();
-        let mut lost = Loss::of(Cause::Sink, merge(&decoded));
-        lost.bytes = self.bytes() as u64;
-        let stated = merge(&decoded).filter_map(|record| record.loss().copied());
-        let all = std::iter::once(lost).chain(stated).filter(|loss| loss.count() > 0);
-        all.map(|loss| (source.clone(), loss)).collect()
-    }
+/// How many records, statements of loss left out.
+pub(super) fn count(records: &[Record<'_>]) -> u64 {
+    records.iter().filter(|record| record.kind != Kind::Loss).count() as u64
 }
 
 /// Runs a sink's code; a panic becomes an error.

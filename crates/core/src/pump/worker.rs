@@ -11,16 +11,22 @@ use std::vec::IntoIter;
 
 use crate::buffer::Buffer;
 use crate::clock::{deadline, utc_now_ns};
+use crate::error::{Category, Error, Stage};
 use crate::guest;
 use crate::loss::{Cause, Loss};
 use crate::processor::{Processor, Tally};
-use crate::pump::control::Control;
-use crate::pump::outlet::Outlet;
-use crate::record::{Kind, Record};
+use crate::pump::chain::{self, Chain, Passed};
+use crate::pump::control::{Change, Control, Wished};
+use crate::pump::outlet::{Outlet, count};
+use crate::pump::plan::{Installed, Prepared};
+use crate::pump::report::SinkReport;
+use crate::pump::router::Router;
+use crate::record::Record;
 use crate::segment::{Segment, merge};
+use crate::sink::Recipe;
 use crate::spool::OpenTasks;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, thread};
+use crate::sync::{Arc, lock, thread};
 
 /// Segments are worked on together up to this size, so that their room is given back in steps.
 const GROUP_BYTES: usize = 4 << 20;
@@ -46,8 +52,10 @@ pub(super) struct Worker {
     pub(super) buffer: Buffer,
     pub(super) control: Arc<Control>,
     pub(super) processors: Vec<Box<dyn Processor>>,
+    pub(super) router: Option<Router>,
     pub(super) outlets: Vec<Outlet>,
-    pub(super) backlog_bytes: usize,
+    /// What processors had done that are gone.
+    pub(super) tally_before: Tally,
     pub(super) drain_every: Duration,
     pub(super) flush_every: Duration,
     pub(super) next_flush: Instant,
@@ -55,14 +63,6 @@ pub(super) struct Worker {
     pub(super) next_relief: Instant,
     /// The tasks that a spool must know to be open.
     pub(super) open_tasks: OpenTasks,
-}
-
-/// What became of records on their way through the processors.
-#[derive(Clone, Copy, Debug, Default)]
-struct Passed {
-    /// Given to the sinks.
-    written: u64,
-    lost: u64,
 }
 
 impl Worker {
@@ -77,19 +77,19 @@ impl Worker {
 
     fn rounds(&mut self) {
         loop {
-            let (wish, stop) = self.control.wished();
+            let Wished { number, stop, changes } = self.control.wished();
             if stop {
                 self.buffer.close();
             }
             self.round();
             if stop {
-                self.prompt(|processor| processor.finish());
+                self.prompt(&mut |processor| processor.finish());
                 // Once more, for what the round itself lost and has not stated yet.
                 self.round();
             }
-            self.outlets.iter_mut().for_each(|outlet| outlet.retry(wish.is_some()));
+            self.outlets.iter_mut().for_each(|outlet| outlet.retry(number.is_some()));
             self.outlets.iter_mut().for_each(Outlet::tick);
-            if wish.is_some() || Instant::now() >= self.next_flush || self.needs_relief() {
+            if number.is_some() || Instant::now() >= self.next_flush || self.needs_relief() {
                 self.next_flush = deadline(self.flush_every);
                 self.outlets.iter_mut().for_each(Outlet::flush);
                 self.checkpoint();
@@ -97,12 +97,81 @@ impl Worker {
             if stop {
                 return self.close();
             }
-            match wish {
+            changes.into_iter().for_each(|change| self.make(change));
+            match number {
                 Some(number) => self.control.answer(number),
                 None if self.retained() == Retained::Little => thread::park_timeout(self.drain_every),
                 None => thread::park_timeout(self.drain_every.min(RELIEF_PAUSE)),
             }
         }
+    }
+
+    /// Works by another plan from now on. Everything drained so far has just been written and flushed.
+    fn make(&mut self, Change { plan, outcome, .. }: Change) {
+        let made = match self.make_way(&plan) {
+            Ok(()) => Ok(self.install(plan)),
+            Err(error) => {
+                let_go(plan);
+                Err(error)
+            }
+        };
+        *lock(&outcome) = Some(made);
+    }
+
+    /// Lets what is to go come to its end, if another plan may take over.
+    ///
+    /// The ledger of a spool says how its records are recovered. Before it follows the plan they are those of the sinks so
+    /// far, so none may be left that these lack.
+    fn make_way(&mut self, plan: &Prepared) -> Result<(), Error> {
+        plan.check(&self.outlets)?;
+        let follows = self.buffer.is_spooled() && plan.changes_recipes(&self.outlets);
+        if follows && !self.outlets.iter().all(Outlet::is_settled) {
+            return Err(self.unsettled());
+        }
+        self.finish_for(plan);
+        if !follows {
+            return Ok(());
+        }
+        self.outlets.iter_mut().for_each(Outlet::flush);
+        if !self.is_settled() {
+            return Err(self.unsettled());
+        }
+        let recipes = plan.recipes(&self.outlets);
+        self.note_in_spool(Some(recipes))
+    }
+
+    fn unsettled(&self) -> Error {
+        let why = "a sink lacks records that only the spool has, so sinks of the lake can neither come nor go";
+        let error = Error::new(Stage::Dispatch, "Pump", Category::Io, why).recoverable();
+        let unsettled = self.outlets.iter().find(|outlet| !outlet.is_settled() || outlet.holds());
+        unsettled.map(Outlet::name).into_iter().fold(error, |error, name| error.with("sink", name))
+    }
+
+    /// Lets the processors that the plan does not keep give on what they have kept.
+    fn finish_for(&mut self, plan: &Prepared) {
+        let finish: &mut dyn FnMut(&mut dyn Processor) = &mut |processor| processor.finish();
+        self.prompt_shared(self.processors.len(), finish);
+        let source = self.buffer.source();
+        if let Some(router) = &mut self.router {
+            router.prompt(finish, &mut self.outlets, source);
+        }
+        let retired = self.outlets.iter_mut().filter(|outlet| !plan.keeps(outlet.name()));
+        retired.for_each(|outlet| outlet.prompt(finish, source));
+    }
+
+    fn install(&mut self, plan: Prepared) -> Vec<SinkReport> {
+        let tally = self.tally();
+        let Installed { processors, outlets, router, mut retired } = plan.install(std::mem::take(&mut self.outlets));
+        self.outlets = outlets;
+        let before = (std::mem::replace(&mut self.processors, processors), std::mem::replace(&mut self.router, router));
+        retired.iter_mut().for_each(Outlet::close);
+        self.control.reseat(self.outlets.iter().map(Outlet::board).collect());
+        let Tally { held_back, folded, .. } = self.shared_tally();
+        self.tally_before.held_back = tally.held_back - held_back;
+        self.tally_before.folded = tally.folded - folded;
+        let reports = retired.iter().map(|outlet| lock(&outlet.board()).clone()).collect();
+        let_go((before, retired));
+        reports
     }
 
     fn close(&mut self) {
@@ -141,13 +210,26 @@ impl Worker {
         if !self.buffer.is_spooled() {
             return;
         }
-        let is_settled = self.outlets.iter().all(Outlet::is_settled);
-        if is_settled || self.retained() == Retained::Most {
-            let files = self.outlets.iter_mut().flat_map(Outlet::changed_files).collect();
+        if self.is_settled() || self.retained() == Retained::Most {
             // What stands in the way is in the spool's report; the next flush tries again.
-            let held: Vec<&Segment> = self.processors.iter().flat_map(|processor| processor.held()).collect();
-            let _ = self.buffer.checkpoint(files, &self.open_tasks, &held);
+            let _ = self.note_in_spool(None);
         }
+    }
+
+    /// Whether all sinks have the same for good. What processors keep in front of some sinks only must not be recovered to
+    /// the others, so the spool keeps it with all that came with it.
+    fn is_settled(&self) -> bool {
+        let holds = self.router.as_ref().is_some_and(Router::holds) || self.outlets.iter().any(Outlet::holds);
+        !holds && self.outlets.iter().all(Outlet::is_settled)
+    }
+
+    /// Lets the spool go all but what the processors in front of all sinks keep. With `recipes`, what comes from now on is
+    /// recovered by those.
+    fn note_in_spool(&mut self, recipes: Option<Vec<Recipe>>) -> Result<(), Error> {
+        let files = self.outlets.iter_mut().flat_map(Outlet::changed_files).collect();
+        let shared = self.processors.iter().chain(self.outlets.iter().flat_map(Outlet::all_brought));
+        let held: Vec<&Segment> = shared.flat_map(|processor| processor.held()).collect();
+        self.buffer.checkpoint(files, &self.open_tasks, &held, recipes)
     }
 
     fn round(&mut self) {
@@ -161,7 +243,7 @@ impl Worker {
         }
         self.open_tasks.end_round();
         let now_ns = utc_now_ns();
-        self.prompt(|processor| processor.tick(now_ns));
+        self.prompt(&mut |processor| processor.tick(now_ns));
     }
 
     fn work_on(&mut self, group: &[Segment]) {
@@ -185,85 +267,72 @@ impl Worker {
         }
     }
 
-    /// Takes a batch from the buffer through the processors to the sinks.
+    /// Takes a batch from the buffer through the shared processors and on.
     fn feed(&mut self, records: &mut Vec<Record<'_>>) {
-        let drained = count(records);
-        let held = self.tally().holding;
-        let passed = self.pass(0, records);
-        self.account(drained, held, &passed);
+        let (drained, held) = (count(records), self.shared_tally().holding);
+        let brought = self.outlets.iter_mut().flat_map(Outlet::brought);
+        let passed = Chain::of(self.processors.iter_mut().chain(brought)).pass(records);
+        let mut given = self.hand_on_released(&passed);
+        given += self.hand_on(records);
+        self.account(drained, held, given, &passed);
     }
 
-    /// Lets every processor do something without a batch, and takes on what it gives.
-    fn prompt(&mut self, mut what: impl FnMut(&mut dyn Processor)) {
-        let held = self.tally().holding;
-        let mut passed = Passed::default();
-        for at in 0..self.processors.len() {
-            let processor = &mut *self.processors[at];
-            // A panic here costs no batch.
-            let released = catch_unwind(AssertUnwindSafe(|| {
-                what(processor);
-                processor.take_released()
-            }));
-            passed += self.pass_on(at + 1, &released.unwrap_or_default());
+    /// Lets every processor do something without a batch, the shared ones first, and takes on what they give.
+    fn prompt(&mut self, what: &mut dyn FnMut(&mut dyn Processor)) {
+        self.prompt_shared(usize::MAX, what);
+        let source = self.buffer.source();
+        if let Some(router) = &mut self.router {
+            router.prompt(what, &mut self.outlets, source);
         }
-        self.account(0, held, &passed);
+        self.outlets.iter_mut().for_each(|outlet| outlet.prompt(what, source));
     }
 
-    /// Runs the processors from this one on, and gives what they leave to the sinks.
-    fn pass(&mut self, from: usize, records: &mut Vec<Record<'_>>) -> Passed {
-        let mut passed = Passed::default();
-        for at in from..self.processors.len() {
-            let whole = Loss::of(Cause::Panicked, records.iter());
-            let processor = &mut self.processors[at];
-            let work = || {
-                processor.process(records);
-                (processor.take_losses(), processor.take_released())
-            };
-            let Ok((losses, released)) = catch_unwind(AssertUnwindSafe(work)) else {
-                records.clear();
-                passed.lose(&self.buffer, &whole);
-                return passed;
-            };
-            losses.iter().for_each(|loss| passed.lose(&self.buffer, loss));
-            passed += self.pass_on(at + 1, &released);
-        }
-        for outlet in &mut self.outlets {
-            outlet.write(records, self.backlog_bytes);
-        }
-        passed.written += count(records);
-        passed
+    fn prompt_shared(&mut self, first: usize, what: &mut dyn FnMut(&mut dyn Processor)) {
+        let held = self.shared_tally().holding;
+        let brought = self.outlets.iter_mut().flat_map(Outlet::brought);
+        let passed = Chain::of(self.processors.iter_mut().chain(brought)).prompt(first, what);
+        let given = self.hand_on_released(&passed);
+        self.account(0, held, given, &passed);
     }
 
-    /// Takes what a processor had kept to those behind it and to the sinks.
-    fn pass_on(&mut self, from: usize, released: &[Segment]) -> Passed {
-        let mut passed = Passed::default();
-        let decoded: Vec<_> = released.iter().filter_map(|segment| segment.decode().ok()).collect();
-        let mut all = decoded.iter().flat_map(|segment| segment.records());
-        loop {
-            let mut records: Vec<Record<'_>> = all.by_ref().take(BATCH_RECORDS).collect();
-            if records.is_empty() {
-                return passed;
-            }
-            passed += self.pass(from, &mut records);
-        }
+    fn hand_on_released(&mut self, passed: &Passed) -> u64 {
+        let mut given = 0;
+        passed.each_released(|records| given += self.hand_on(records));
+        given
     }
 
-    /// Counts what became of `drained` records, and of those that processors kept, of which there were `held` before. All
-    /// of them were counted when they were offered.
-    fn account(&mut self, drained: u64, held: u64, passed: &Passed) {
-        let tally = self.tally();
+    /// Gives a batch to the sinks that are to have it; says how many records there were.
+    fn hand_on(&mut self, records: &mut Vec<Record<'_>>) -> u64 {
+        let (given, source) = (count(records), self.buffer.source());
+        match &mut self.router {
+            Some(router) => router.route(records, &mut self.outlets, source),
+            None => self.outlets.iter_mut().for_each(|outlet| outlet.write(records, given, source)),
+        }
+        given
+    }
+
+    /// Counts what became of `drained` records, and of those that the shared processors kept, of which there were `held`
+    /// before. All of them were counted when they were offered.
+    fn account(&mut self, drained: u64, held: u64, given: u64, passed: &Passed) {
+        passed.losses.iter().for_each(|loss| self.buffer.lose_recorded(loss));
+        let (lost, tally) = (passed.lost(), self.tally());
         // A processor may add records as well as drop some.
-        let filtered = (drained + held).saturating_sub(passed.written + passed.lost + tally.holding);
+        let filtered = (drained + held).saturating_sub(given + lost + tally.holding);
         self.control.filtered.fetch_add(filtered, Ordering::Relaxed);
         self.control.held_back.store(tally.held_back, Ordering::Relaxed);
         self.control.folded.store(tally.folded, Ordering::Relaxed);
         // What a processor loses may have been drained before.
-        self.control.drained.fetch_sub(passed.lost.saturating_sub(drained), Ordering::Relaxed);
-        self.control.drained.fetch_add(drained.saturating_sub(passed.lost), Ordering::Release);
+        self.control.drained.fetch_sub(lost.saturating_sub(drained), Ordering::Relaxed);
+        self.control.drained.fetch_add(drained.saturating_sub(lost), Ordering::Release);
     }
 
+    /// What the processors in front of all sinks have done, those that are gone included.
     fn tally(&self) -> Tally {
-        self.processors.iter().map(|processor| processor.tally()).fold(Tally::default(), |all, one| all + one)
+        self.tally_before + self.shared_tally()
+    }
+
+    fn shared_tally(&self) -> Tally {
+        chain::tally(&self.processors) + chain::tally(self.outlets.iter().flat_map(Outlet::all_brought))
     }
 
     /// Memory that does not match its own checksums: said, not guessed at.
@@ -276,22 +345,9 @@ impl Worker {
     }
 }
 
-impl Passed {
-    fn lose(&mut self, buffer: &Buffer, loss: &Loss) {
-        self.lost += loss.count();
-        buffer.lose_recorded(loss);
-    }
-}
-
-impl std::ops::AddAssign for Passed {
-    fn add_assign(&mut self, more: Self) {
-        (self.written, self.lost) = (self.written + more.written, self.lost + more.lost);
-    }
-}
-
-/// How many records these are, statements of loss not counted.
-fn count(records: &[Record<'_>]) -> u64 {
-    records.iter().filter(|record| record.kind != Kind::Loss).count() as u64
+/// Drops sinks and processors, whose destructors are foreign code.
+fn let_go<T>(gone: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(gone)));
 }
 
 /// The next segments, at least one, that are worked on together.

@@ -254,6 +254,7 @@ impl<'a> Decoded<'a> {
             message: Cow::Borrowed(task.name),
             fields: Fields::EMPTY,
             detail: Detail::None,
+            place: 0,
         })
     }
 
@@ -278,7 +279,19 @@ impl<'a> Decoded<'a> {
         let names = callsite.map_or(&[][..], |callsite| &callsite.fields);
         let fields = Fields::Encoded { names, body: cursor.rest() };
         let level = level_from_code(flags & frame::LEVEL_MASK);
-        Some(Record { ts_ns, level, kind, seq, callsite, task, source: &self.source, message, fields, detail })
+        Some(Record {
+            ts_ns,
+            level,
+            kind,
+            seq,
+            callsite,
+            task,
+            source: &self.source,
+            message,
+            fields,
+            detail,
+            place: 0,
+        })
     }
 }
 
@@ -353,7 +366,7 @@ fn read_callsite<'a>(cursor: &mut Cursor<'a>, strings: &Strings<'a>) -> Option<C
     let line = cursor.varint()?.checked_sub(1).map(u32::try_from).transpose().ok()?;
     let count = cursor.varint()?;
     let fields = (0..count).map(|_| strings.at(cursor.varint()?)).collect::<Option<Vec<_>>>()?;
-    Some(Callsite { name, target, module, file, line, level, fields, json: OnceLock::new() })
+    Some(Callsite { name, target, module, file, line, level, fields, json: OnceLock::new(), logger: OnceLock::new() })
 }
 
 fn read_head(payload: &[u8]) -> Option<Head> {

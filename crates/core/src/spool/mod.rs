@@ -212,17 +212,20 @@ impl Spool {
     }
 
     /// Notes that the sinks have everything drained so far for good but for what is `held`, in these files, and which tasks
-    /// are open; then removes the segments. Gives the room that is free again, in bytes and records.
+    /// are open; then removes the segments. Gives the room that is free again, in bytes and records. With `recipes`, what
+    /// comes from now on is recovered by those.
     pub(crate) fn checkpoint(
         &self,
         files: Vec<FileState>,
         open: &OpenTasks,
         held: &[&Segment],
+        recipes: Option<Vec<Recipe>>,
     ) -> Result<(usize, u64), Error> {
         let mut book = lock(&self.book);
         let retained = std::mem::take(&mut *lock(&self.retained));
         let has_held = !held.is_empty();
-        if retained.is_empty() && files.is_empty() && book.is_clean && has_held == book.has_held {
+        let recipes = recipes.filter(|recipes| *recipes != book.ledger.sinks);
+        if recipes.is_none() && retained.is_empty() && files.is_empty() && book.is_clean && has_held == book.has_held {
             return Ok((0, 0));
         }
         let mut released = self.files.leftover();
@@ -232,9 +235,11 @@ impl Spool {
         book.ledger.open = open.interrupted(&book.ledger.source);
         // In the ledger itself, so that it replaces the segments in which it was drained in the same moment.
         book.ledger.held = gathered(held);
+        let recipes = recipes.map(|recipes| std::mem::replace(&mut book.ledger.sinks, recipes));
         let written = book.ledger.write(&*self.files.disk, self.lock.folder());
         book.ledger.held = Vec::new();
         if let Err(error) = written {
+            recipes.into_iter().for_each(|before| book.ledger.sinks = before);
             self.files.failed(&error);
             book.is_clean = false;
             lock(&self.retained).splice(0..0, retained);

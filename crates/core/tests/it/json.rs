@@ -55,6 +55,7 @@ fn event<'a>(source: &'a Source, message: &'a str, fields: Vec<Field<'a>>) -> Re
         message: Cow::Borrowed(message),
         fields: Fields::Edited(fields),
         detail: Detail::None,
+        place: 0,
     }
 }
 

@@ -57,5 +57,20 @@ mod random;
 /// The pump drains, processes, writes, retries, flushes and stops within its deadlines.
 mod pump;
 
+/// The queue from the thread that records to the sink, by each policy.
+mod queue;
+
+/// What belongs to one sink alone: its level, processors, fallback and backlog.
+mod pipes;
+
+/// Which records go to which sinks, and what is counted when a part of the way breaks.
+mod routing;
+
+/// Processors that keep records and give them on later, wherever they stand.
+mod holding;
+
+/// Another plan for a pump that runs: no record is lost, doubled, or handled by a mixture.
+mod reconfigure;
+
 /// The operating system's disk does what the seam says.
 mod disk;

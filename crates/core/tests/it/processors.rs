@@ -225,6 +225,7 @@ fn record<'a>(source: &'a Source, text: &'a str, fields: Fields<'a>) -> Record<'
         message: text.into(),
         fields,
         detail: Default::default(),
+        place: 0,
     }
 }
 

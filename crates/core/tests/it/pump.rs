@@ -11,28 +11,10 @@ use spanlake_core::{
     SinkState,
 };
 
-use crate::support::{Hand, LEVELS, LONG, MOMENT_NS, Memory, buffer};
-
-/// So rarely that in a test only a flush makes the pump drain.
-const NEVER: Duration = Duration::from_secs(3_600);
-
-fn start(build: impl FnOnce(PumpBuilder) -> PumpBuilder) -> (Buffer, Hand, Pump) {
-    let buffer = buffer(Policy::DropLowest);
-    let pump = build(PumpBuilder::new().drain_every(NEVER)).spawn(buffer.clone()).expect("a thread");
-    let hand = Hand::new(&buffer);
-    (buffer, hand, pump)
-}
+use crate::support::{Hand, LEVELS, LONG, MOMENT_NS, Memory, NEVER, assert_adds_up, buffer, start};
 
 fn offer(hand: &mut Hand, texts: &[&str]) {
     texts.iter().for_each(|text| assert!(hand.event(Level::INFO, text), "{text}"));
-}
-
-fn assert_adds_up(report: &Report) {
-    assert_eq!(report.recorded, report.written + report.filtered + report.lost + report.pending, "{report:#?}");
-    for sink in &report.sinks {
-        let passed = report.recorded - report.losses.total();
-        assert!(sink.written + sink.filtered + sink.lost + sink.pending <= passed, "{report:#?}");
-    }
 }
 
 // === the usual way ===

@@ -14,8 +14,8 @@ use spanlake_core::segment::{
 use spanlake_core::spool::SpoolOptions;
 use spanlake_core::value::{BodyWriter, Name};
 use spanlake_core::{
-    Batch, Buffer, BufferOptions, Error, Kind, Level, LevelFilter, Losses, Outcome, OwnedRecord, Policy, Recipe,
-    Record, Sink, Source,
+    Batch, Buffer, BufferOptions, Error, Kind, Level, LevelFilter, Losses, Outcome, OwnedRecord, Policy, Pump,
+    PumpBuilder, Recipe, Record, Report, Sink, SinkReport, Source,
 };
 use uuid::Uuid;
 
@@ -56,11 +56,15 @@ pub(crate) fn spooled(folder: &Path, policy: Policy, bytes: usize, sinks: Vec<Re
 
 /// A callsite of the given name; its number is its name's hash, as a segment needs one.
 pub(crate) fn callsite(writer: &mut SegmentWriter, name: &str, fields: &[&str]) -> CallsiteRef {
-    let id = xxhash_rust::xxh3::xxh3_64(name.as_bytes()).max(1);
+    callsite_of(writer, "core::it", name, fields)
+}
+
+fn callsite_of(writer: &mut SegmentWriter, target: &str, name: &str, fields: &[&str]) -> CallsiteRef {
+    let id = xxhash_rust::xxh3::xxh3_64(format!("{target} {name}").as_bytes()).max(1);
     writer.callsite(id).unwrap_or_else(|| {
         let definition = CallsiteDefinition {
             name,
-            target: "core::it",
+            target,
             module: Some("core::it::support"),
             file: Some("support.rs"),
             line: Some(7),
@@ -146,6 +150,16 @@ impl Hand {
     /// An event outside any task.
     pub(crate) fn event(&mut self, level: Level, text: &str) -> bool {
         self.event_at("event", level, text)
+    }
+
+    /// An event of this target.
+    pub(crate) fn event_of(&mut self, target: &str, level: Level, text: &str) -> bool {
+        let offer = self.offer(level, text, Admission::Event);
+        self.shard.offer(&offer, |writer, _| {
+            let callsite = Some(callsite_of(writer, target, "event", &[]));
+            let head = RecordHead { level, callsite, task: None, seq: 0, ts_ns: offer.ts_ns };
+            writer.event(&head, &message(text), &[]);
+        })
     }
 
     /// An event from a place of its own.
@@ -275,6 +289,29 @@ pub(crate) fn drain(buffer: &Buffer) -> Drained {
     let mut drained = Drained::default();
     drained.take(buffer);
     drained
+}
+
+/// Every record has become something, for the whole and for each sink.
+#[track_caller]
+pub(crate) fn assert_adds_up(report: &Report) {
+    let Report { recorded, written, filtered, lost, pending, .. } = *report;
+    assert_eq!(recorded, written + filtered + lost + pending, "{report:#?}");
+    let handed = |sink: &SinkReport| sink.written + sink.filtered + sink.lost + sink.pending;
+    for sink in &report.sinks {
+        assert!(handed(sink) <= recorded - report.losses.total(), "{report:#?}");
+        assert_eq!(handed(sink), handed(&report.sinks[0]), "all sinks are handed all records: {report:#?}");
+    }
+}
+
+/// So rarely that in a test only a flush makes the pump drain.
+pub(crate) const NEVER: Duration = Duration::from_secs(3_600);
+
+/// A pump that drains when it is told to.
+pub(crate) fn start(build: impl FnOnce(PumpBuilder) -> PumpBuilder) -> (Buffer, Hand, Pump) {
+    let buffer = buffer(Policy::DropLowest);
+    let pump = build(PumpBuilder::new().drain_every(NEVER)).spawn(buffer.clone()).expect("a thread");
+    let hand = Hand::new(&buffer);
+    (buffer, hand, pump)
 }
 
 // === sinks ===

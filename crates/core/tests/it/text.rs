@@ -30,6 +30,7 @@ fn record<'a>(source: &'a Source, message: &'a str, fields: Vec<Field<'a>>) -> R
         message: Cow::Borrowed(message),
         fields: Fields::Edited(fields),
         detail: Detail::None,
+        place: 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The pump, flush, shutdown and reports.
 
 use spanlake_core::sync::thread;
-use spanlake_core::{Buffer, Cause, Policy, Pump, PumpBuilder, Report};
+use spanlake_core::{Buffer, Cause, Plan, Policy, Pump, PumpBuilder, Report};
 
 use crate::explore;
 use crate::hand::{LONG, Seen, buffer, offer, offer_segment};
@@ -119,5 +119,48 @@ fn a_report_adds_up_at_any_moment() {
         other.join().expect("a writer");
         assert_adds_up(&pump.shutdown(LONG));
         assert_adds_up(&pump.report());
+    });
+}
+
+#[test]
+fn a_change_of_sinks_loses_and_doubles_nothing() {
+    explore(|| {
+        let buffer = buffer(Policy::DropNewest, 9);
+        let (pump, before) = pump(&buffer);
+        let other = spawn_writer(&buffer, 2);
+        let flush = thread::spawn({
+            let pump = pump.clone();
+            move || pump.flush(LONG)
+        });
+        offer(&buffer.shard(), "b", 1);
+        let after = Seen::default();
+        let gone = pump.reconfigure(Plan::new().sink(after.clone()), LONG).expect("a plan");
+        assert_eq!((gone.len(), gone[0].written), (1, before.count()));
+        assert_adds_up(&pump.report());
+        assert!(!flush.join().expect("a caller").timed_out);
+        other.join().expect("a writer");
+        let last = pump.shutdown(LONG);
+        assert!(last.is_complete() && last.recorded == 3, "{last:?}");
+        assert_eq!((before.count() + after.count(), last.written), (3, 3));
+    });
+}
+
+#[test]
+fn a_change_and_a_shutdown_at_once_both_get_their_answer() {
+    explore(|| {
+        let buffer = buffer(Policy::DropNewest, 9);
+        let (pump, before) = pump(&buffer);
+        let stop = thread::spawn({
+            let pump = pump.clone();
+            move || pump.shutdown(LONG)
+        });
+        offer(&buffer.shard(), "a", 1);
+        let after = Seen::default();
+        let changed = pump.reconfigure(Plan::new().sink(after.clone()), LONG).is_ok();
+        assert!(!stop.join().expect("a caller").timed_out);
+        let last = pump.report();
+        assert_adds_up(&last);
+        assert_eq!(before.count() + after.count(), last.written);
+        assert!(changed || after.count() == 0);
     });
 }

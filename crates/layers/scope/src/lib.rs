@@ -43,8 +43,10 @@
 
 pub mod carrier;
 mod rules;
+mod ending;
 mod task;
 mod local;
+mod verbosity;
 mod visit;
 mod redact;
 mod tracker;
@@ -68,6 +70,7 @@ pub use spawn::{FutureExt, ScopeExt, in_task, spawn_thread};
 pub use spawn::{JoinSetExt, spawn_task};
 pub use task::{MAX_BOUND_NAME, Task};
 pub use timed::Timed;
+pub use verbosity::{Settings, Verbosity, VerbosityFilter};
 
 /// The span field whose text, a task key or a `traceparent`, makes the span continue a task from elsewhere.
 pub const CONTINUE: &str = "spanlake.continue";

@@ -11,6 +11,7 @@ use tracing_core::Event;
 
 use crate::task::Task;
 use crate::tracker::{self, Slot};
+use crate::verbosity::Verdicts;
 use crate::visit::LogPlace;
 
 /// This thread's part of spanlake.
@@ -22,10 +23,19 @@ pub(crate) struct Local {
     /// The span made, left or looked up last on this thread, which is most often the next one that a layer is told
     /// about. Never one that shares a task: that task does not close with it, so it cannot tell when the span is gone.
     recent: Option<Recent>,
+    pub(crate) verdicts: Verdicts,
     shards: Vec<(usize, Shard)>,
     stamps: [Stamp; STAMPS],
     next_stamp: usize,
     serials: std::ops::Range<u64>,
+}
+
+/// What is needed to put a record together.
+pub(crate) struct Parts<'a> {
+    pub(crate) scratch: &'a mut Scratch,
+    pub(crate) anchor: &'a mut Anchor,
+    pub(crate) entered: &'a [Entered],
+    pub(crate) verdicts: &'a mut Verdicts,
 }
 
 struct Recent {
@@ -164,13 +174,14 @@ impl Local {
 
     /// This thread's shard of a buffer, and the rest of what is needed to write into it.
     #[inline]
-    pub(crate) fn parts(&mut self, buffer: &Buffer) -> (&Shard, &mut Scratch, &mut Anchor, &[Entered]) {
+    pub(crate) fn parts(&mut self, buffer: &Buffer) -> (&Shard, Parts<'_>) {
         let id = buffer.id();
         let at = match self.shards.iter().position(|(of, _)| *of == id) {
             Some(at) => at,
             None => self.add_shard(id, buffer),
         };
-        (&self.shards[at].1, &mut self.scratch, &mut self.anchor, &self.entered)
+        let Self { scratch, anchor, entered, verdicts, shards, .. } = self;
+        (&shards[at].1, Parts { scratch, anchor, entered, verdicts })
     }
 
     /// The number that `event` already has.

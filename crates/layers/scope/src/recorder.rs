@@ -9,27 +9,28 @@ use spanlake_core::loss::Loss;
 use spanlake_core::segment::{EndHead, Message, RecordHead};
 use spanlake_core::{Buffer, Cause, Level, LevelFilter, Redactor};
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Dispatch, Event, Subscriber};
+use tracing_core::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::local::{self, Local, Scratch};
+use crate::local::{self, Local, Parts, Scratch};
 use crate::observe::frame;
 use crate::redact;
 use crate::rules::Rules;
 use crate::task::Task;
 use crate::tracker::Tracker;
+use crate::verbosity::{Gate, Verbosity};
 use crate::visit::{self, FieldVisitor, LogVisitor};
 
 /// Records what a subscriber sees into a [`Buffer`]. A layer holds one and forwards its callbacks to it.
 ///
-/// Events and spans more verbose than `level` cost one comparison. It never tells `tracing` that it is not interested,
+/// Events and spans more verbose than anything that its [`Verbosity`] lets through cost one comparison. It never tells `tracing` that it is not interested,
 /// because that would hide them from the other layers of the stack as well.
 #[derive(Debug)]
 pub struct Recorder {
     tracker: Tracker,
     buffer: Buffer,
-    level: LevelFilter,
+    verbosity: Verbosity,
     redactor: Option<Redactor>,
 }
 
@@ -47,18 +48,29 @@ const FRAME_BYTES: usize = 40;
 const NO_ROOM: &str = "no room for the error";
 
 impl Recorder {
-    /// Records what is at most as verbose as `level`.
+    /// Records what is at most as verbose as `level`, until its [`verbosity`](Self::verbosity) is told otherwise.
     pub fn new(buffer: Buffer, level: LevelFilter, clock: Clock) -> Self {
+        Self::with_verbosity(buffer, Verbosity::with_clock(level, clock))
+    }
+
+    /// Records what `verbosity` wants, by its clock.
+    pub fn with_verbosity(buffer: Buffer, verbosity: Verbosity) -> Self {
         if RECORDERS.fetch_add(1, Ordering::Relaxed) > 0 {
             STAMPING.store(true, Ordering::Relaxed);
         }
-        Self { tracker: Tracker::new(Rules::default(), clock), buffer, level, redactor: None }
+        let tracker = Tracker::new(Rules::default(), verbosity.clock().clone());
+        Self { tracker, buffer, verbosity, redactor: None }
     }
 
     /// Replaces what must not be read before it is written into the buffer.
     pub fn redact(mut self, redactor: Option<Redactor>) -> Self {
         self.redactor = redactor;
         self
+    }
+
+    /// What decides which records are wanted.
+    pub fn verbosity(&self) -> &Verbosity {
+        &self.verbosity
     }
 
     /// Where the records go.
@@ -85,16 +97,25 @@ impl Recorder {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let level = *attrs.metadata().level();
-        if level > self.level {
+        let gate = self.verbosity.gate();
+        if gate.refuses(level) {
+            return;
+        }
+        let sure = gate.is_sure(level);
+        let gate = if sure { gate } else { self.gate_now(gate) };
+        // Where tasks have a say, a task that is turned down is made all the same: what is recorded in it must find it.
+        if !sure && !gate.asks_tasks() && !self.wants_target(gate, attrs.metadata()) {
             return;
         }
         let recorded = self.tracker.on_new_span(attrs, id, ctx, |slot, local, fresh| {
-            if !slot.shared {
+            let metadata = slot.task.metadata();
+            let verdicts = &mut local.verdicts;
+            if !slot.shared && (sure || self.verbosity.wants(gate, level, Some(&slot.task), verdicts, metadata)) {
                 self.begin(local, &slot.task, level, fresh);
             }
         });
         if !recorded {
-            self.lose_inside(level);
+            self.lose_inside(gate, attrs.metadata());
         }
     }
 
@@ -127,14 +148,15 @@ impl Recorder {
     {
         self.tracker.on_event(event, ctx);
         let level = *event.metadata().level();
-        if level > self.level {
+        let gate = self.verbosity.gate();
+        if gate.refuses(level) {
             return;
         }
         let Ok(_inside) = guest::enter(Place::Recording) else {
-            return self.lose_inside(level);
+            return self.lose_inside(gate, event.metadata());
         };
         let explicit = self.tracker.parent(event.parent(), event.is_contextual(), ctx);
-        local::with_any(|local| self.event(local, event, explicit));
+        local::with_any(|local| self.event(local, event, explicit, gate));
     }
 
     /// Forwarded from the layer's method of this name.
@@ -146,22 +168,35 @@ impl Recorder {
     }
 
     #[inline]
-    fn event(&self, local: &mut Local, event: &Event<'_>, explicit: Option<Task>) {
+    fn event(&self, local: &mut Local, event: &Event<'_>, explicit: Option<Task>, gate: Gate) {
         let stamped = STAMPING.load(Ordering::Relaxed);
         let stamp = if stamped { local.stamp(event) } else { None };
-        let (shard, scratch, anchor, entered) = local.parts(&self.buffer);
+        let (shard, Parts { scratch, anchor, entered, verdicts }) = local.parts(&self.buffer);
         let metadata = event.metadata();
-        let is_log = visit::is_log(metadata);
         let level = *metadata.level();
+        let is_log = visit::is_log(metadata);
+        let registry = self.tracker.registry();
+        let contextual = || local::innermost(entered, registry).map(|slot| &slot.task);
+        let task = explicit.as_ref().or_else(|| if event.is_contextual() { contextual() } else { None });
+        if !gate.is_sure(level) && !is_log {
+            let gate = self.gate_now(gate);
+            if !self.verbosity.wants(gate, level, task, verdicts, metadata) {
+                return;
+            }
+        }
         scratch.visit(event, is_log, level);
+        if is_log && !gate.is_sure(level) {
+            // Only now it is known whose it is.
+            let gate = self.gate_now(gate);
+            if !self.verbosity.wants_of(gate, level, task, scratch.log.target()) {
+                return;
+            }
+        }
         let redactor = self.redactor.as_ref();
         if let Some(redactor) = redactor {
             redact::event(redactor, metadata, scratch);
         }
 
-        let registry = self.tracker.registry();
-        let contextual = || local::innermost(entered, registry).map(|slot| &slot.task);
-        let task = explicit.as_ref().or_else(|| if event.is_contextual() { contextual() } else { None });
         let seq = stamp.or_else(|| task.map(Task::next_seq)).unwrap_or(0);
         let ts_ns = anchor.utc_ns(self.tracker.clock.monotonic_ns());
         let need = FRAME_BYTES + scratch.message.len() + scratch.body.bytes().len();
@@ -181,7 +216,7 @@ impl Recorder {
     }
 
     fn begin(&self, local: &mut Local, task: &Task, level: Level, fresh: bool) {
-        let (shard, scratch, ..) = local.parts(&self.buffer);
+        let (shard, Parts { scratch, .. }) = local.parts(&self.buffer);
         let ts_ns = task.started_ns();
         let seq = task.begin_seq();
         let redactor = self.redactor.as_ref();
@@ -211,11 +246,11 @@ impl Recorder {
         let now_ns = self.tracker.clock.monotonic_ns();
         let mut ending = task.ending(now_ns);
         let level = ending.level;
-        if level > self.level {
+        let begin_kept = task.begin_kept(self.tracker.number);
+        if !begin_kept && !self.wants_end(local, task, level) {
             return;
         }
-        let begin_kept = task.begin_kept(self.tracker.number);
-        let (shard, scratch, anchor, _) = local.parts(&self.buffer);
+        let (shard, Parts { scratch, anchor, .. }) = local.parts(&self.buffer);
         let redactor = self.redactor.as_ref();
         self.set_message(task, ending.message.as_deref(), scratch, &mut ending.error);
         let ts_ns = anchor.utc_ns(now_ns);
@@ -236,6 +271,28 @@ impl Recorder {
         });
     }
 
+    /// The gate as it is now, where time has a say.
+    #[inline]
+    fn gate_now(&self, gate: Gate) -> Gate {
+        if gate.asks_time() { self.verbosity.gate_at(self.tracker.clock.monotonic_ns()) } else { gate }
+    }
+
+    /// Whether what is recorded at a callsite is wanted, whose level alone does not tell.
+    #[cold]
+    fn wants_target(&self, gate: Gate, metadata: &'static Metadata<'static>) -> bool {
+        let level = *metadata.level();
+        let wants = local::with(|local| self.verbosity.wants(gate, level, None, &mut local.verdicts, metadata));
+        // Where a span is made while a record is, it is counted as lost.
+        wants.unwrap_or(true)
+    }
+
+    /// Whether the end of a task is wanted whose begin was not kept.
+    fn wants_end(&self, local: &mut Local, task: &Task, level: Level) -> bool {
+        let gate = self.gate_now(self.verbosity.gate());
+        let mut ask = || self.verbosity.wants(gate, level, Some(task), &mut local.verdicts, task.metadata());
+        !gate.refuses(level) && (gate.is_sure(level) || ask())
+    }
+
     /// Puts the text of a begin or an end where it is written from.
     #[inline]
     fn set_message(&self, task: &Task, message: Option<&str>, scratch: &mut Scratch, error: &mut [String]) {
@@ -246,11 +303,13 @@ impl Recorder {
         }
     }
 
-    /// Counts a record that was made while this thread was recording another. What the pump's own thread logs is not
-    /// counted: it would make a statement of loss, which would make the sinks log again.
+    /// Counts a record that was made while this thread was recording another, if its target's level lets it through. What
+    /// the pump's own thread logs is not counted: it would make a statement of loss, which would make the sinks log again.
     #[cold]
-    fn lose_inside(&self, level: Level) {
-        if let Err(Place::Recording) = guest::enter(Place::Recording) {
+    fn lose_inside(&self, gate: Gate, metadata: &'static Metadata<'static>) {
+        let level = *metadata.level();
+        let wanted = gate.is_sure(level) || self.verbosity.wants_of(gate, level, None, metadata.target());
+        if wanted && guest::enter(Place::Recording).is_err_and(|place| place == Place::Recording) {
             self.buffer.lose(&Loss::one(Cause::Reentrant, level, 0, utc_now_ns()));
         }
     }

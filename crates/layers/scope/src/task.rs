@@ -14,6 +14,7 @@ use tracing_core::Metadata;
 use uuid::Uuid;
 
 use crate::carrier::Carrier;
+use crate::ending::{CANCELLED, Ending, FAILED, SUCCEEDED, UNMARKED, outcome_of};
 use crate::{redact, tracker, visit};
 
 /// Counts changes of any task's context, so that a recorder sees with one load that none has changed.
@@ -47,6 +48,8 @@ struct Inner {
     busy_ns: AtomicU64,
     /// Bit by bit, the recorders that kept the begin.
     begin_kept: AtomicU64,
+    /// What a verbosity said of it last; see `verbosity::tasks`.
+    wanted: AtomicU64,
     context: Mutex<SmallVec<[u8; INLINE_CONTEXT]>>,
     context_version: AtomicU64,
     mark: AtomicU8,
@@ -56,7 +59,7 @@ struct Inner {
 
 /// Where a task's key comes from.
 #[derive(Debug)]
-enum Origin {
+pub(crate) enum Origin {
     Root { root: Uuid, foreign_parent: Option<[u8; 8]> },
     Child { parent: Task, number: u32 },
     Continued(Box<TaskKey>),
@@ -69,19 +72,6 @@ struct Words {
     error: Vec<String>,
     /// What of its context each redactor, by number, has counted.
     counted: Vec<(u64, Hits)>,
-}
-
-/// How a task ended, as its end record says it.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    pub(crate) outcome: Outcome,
-    pub(crate) level: Level,
-    /// The text, when it is not just what its name gives.
-    pub(crate) message: Option<String>,
-    pub(crate) quiet: bool,
-    pub(crate) error: Vec<String>,
-    pub(crate) duration_ns: u64,
-    pub(crate) busy_ns: u64,
 }
 
 /// The parts of a description that differ from case to case.
@@ -112,12 +102,6 @@ pub(crate) enum NewTaskAbove {
     Task(Task),
     Elsewhere(Carrier),
 }
-
-/// Values of `mark`: what was said about the end, the greater winning.
-const UNMARKED: u8 = 0;
-const SUCCEEDED: u8 = 1;
-const CANCELLED: u8 = 2;
-const FAILED: u8 = 3;
 
 impl Task {
     // === for programs ===
@@ -262,6 +246,7 @@ impl Task {
             children: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
             begin_kept: AtomicU64::new(0),
+            wanted: AtomicU64::new(0),
             context: Mutex::new(SmallVec::from_slice(new.context)),
             context_version: AtomicU64::new(0),
             mark: AtomicU8::new(UNMARKED),
@@ -315,6 +300,14 @@ impl Task {
 
     pub(crate) fn begin_kept(&self, recorder: u32) -> bool {
         self.0.begin_kept.load(Ordering::Relaxed) & (1 << (recorder % 64)) != 0
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    pub(crate) fn wanted(&self) -> &AtomicU64 {
+        &self.0.wanted
     }
 
     pub(crate) fn add_busy(&self, ns: u64) {
@@ -487,13 +480,5 @@ impl Task {
     /// Raises the mark and gives what it was.
     fn mark(&self, mark: u8) -> u8 {
         self.0.mark.fetch_max(mark, Ordering::AcqRel)
-    }
-}
-
-fn outcome_of(mark: u8) -> Outcome {
-    match mark {
-        UNMARKED | SUCCEEDED => Outcome::Succeeded,
-        CANCELLED => Outcome::Cancelled,
-        _ => Outcome::Failed,
     }
 }

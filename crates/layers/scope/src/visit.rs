@@ -186,6 +186,10 @@ impl LogPlace {
         (self.module, self.file, self.line) = (None, None, None);
     }
 
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
     /// The place in the segment's dictionary, described as needed.
     pub(crate) fn describe(&self, metadata: &Metadata<'_>, writer: &mut SegmentWriter) -> CallsiteRef {
         let definition = CallsiteDefinition {

@@ -56,3 +56,6 @@ mod observe_filters;
 
 /// Observed objects on several threads and in futures.
 mod observe_threads;
+
+/// Levels that change while the program runs: by target, by task, and for a while.
+mod verbosity;

@@ -6,7 +6,7 @@ use spanlake_core::clock::Clock;
 use spanlake_core::render::TextLines;
 use spanlake_core::segment::merge;
 use spanlake_core::{Buffer, BufferOptions, Kind, LevelFilter, OwnedRecord, Processor, Source};
-use spanlake_scope::{Recorder, ScopeLayer, Task};
+use spanlake_scope::{Recorder, ScopeLayer, Task, Verbosity};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -29,6 +29,11 @@ pub(crate) fn tape() -> (Recording, Tape) {
 pub(crate) fn tape_with(level: LevelFilter, clock: Clock) -> (Recording, Tape) {
     let buffer = Buffer::new(&BufferOptions::default(), Source::this_process("test"));
     (Recording(Recorder::new(buffer.clone(), level, clock)), Tape(buffer))
+}
+
+pub(crate) fn tape_by(verbosity: &Verbosity) -> (Recording, Tape) {
+    let buffer = Buffer::new(&BufferOptions::default(), Source::this_process("test"));
+    (Recording(Recorder::with_verbosity(buffer.clone(), verbosity.clone())), Tape(buffer))
 }
 
 /// Runs `work` under a `ScopeLayer` and a recording layer.

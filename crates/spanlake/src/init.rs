@@ -9,9 +9,9 @@ use spanlake_etl::EtlLayer;
 #[cfg(feature = "parquet")]
 use spanlake_lake::ParquetSink;
 use spanlake_lake::{JsonlSink, Keeper, Limits, Recovered, Recovery, StreamSink};
-use spanlake_scope::{ScopeLayer, install_panic_hook};
+use spanlake_scope::{ScopeLayer, Verbosity, install_panic_hook};
 use tracing_core::Dispatch;
-use tracing_log::{AsLog, LogTracer};
+use tracing_log::{AsLog, LogTracer, log};
 use tracing_subscriber::prelude::*;
 
 /// Default of [`Builder::lake`], below the working directory.
@@ -97,7 +97,7 @@ impl Builder {
         self
     }
 
-    /// The most verbose level that the files keep.
+    /// The most verbose level that the files keep, until the [`Verbosity`] of the [`Guard`]'s handle is told otherwise.
     pub fn files(mut self, level: LevelFilter) -> Self {
         self.files = level;
         self
@@ -176,7 +176,10 @@ impl Builder {
         let etl = self.etl;
         let Self { lake, console, files, service, policy, signals, spool, limits, redaction, .. } = self;
         let level = console.max(files);
-        let capture = CaptureLayer::builder().level(level).service(service).policy(policy).redact(redaction);
+        let verbosity = Verbosity::new(level);
+        // Whatever is turned up is for the files, unless they are to have less than the console.
+        let files = if files == level { LevelFilter::TRACE } else { files };
+        let capture = CaptureLayer::builder().verbosity(&verbosity).service(service).policy(policy).redact(redaction);
         // Neither changes what the program does, only what is left of it. What a signal does is the program's to say.
         let capture = capture.shutdown_at_exit().shutdown_on_fatal_panic();
         let capture = if signals { capture.shutdown_on_signals() } else { capture };
@@ -190,6 +193,7 @@ impl Builder {
         make_lake(&lake)?;
         // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
         take_in_log(level)?;
+        verbosity.watch(|level| log::set_max_level(level.as_log()));
         let (capture, guard) = capture.build()?;
         let scope = ScopeLayer::builder().continue_from_env().build();
         let stack = tracing_subscriber::registry().with(scope).with(capture);
@@ -197,11 +201,11 @@ impl Builder {
         // layer what stack it is in.
         #[cfg(feature = "etl")]
         let dispatch = match etl {
-            Some(etl) => Dispatch::new(stack.with(etl).with(level)),
-            None => Dispatch::new(stack.with(level)),
+            Some(etl) => Dispatch::new(stack.with(etl).with(verbosity.filter())),
+            None => Dispatch::new(stack.with(verbosity.filter())),
         };
         #[cfg(not(feature = "etl"))]
-        let dispatch = Dispatch::new(stack.with(level));
+        let dispatch = Dispatch::new(stack.with(verbosity.filter()));
         set_global(dispatch)?;
         install_panic_hook();
         recover(&lake, &keeper);

@@ -16,15 +16,15 @@ pub use spanlake_config as config;
 pub use spanlake_core as core;
 pub use spanlake_core::processors;
 pub use spanlake_core::{
-    Cause, Error, FlightRecorder, FoldRepeats, Kind, Losses, Outcome, OwnedRecord, Policy, Processor, Record,
-    RecordKey, Redaction, Report, Secret, Sink, TaskKey,
+    Cause, Directive, Directives, Error, FlightRecorder, FoldRepeats, Kind, Logger, Losses, Outcome, OwnedRecord, Pipe,
+    Pipeline, Plan, Policy, Processor, Propagate, Record, RecordKey, Redaction, Report, Routing, Secret, Sink, TaskKey,
 };
 #[cfg(feature = "etl")]
 pub use spanlake_etl as etl;
 pub use spanlake_lake as lake;
 pub use spanlake_lake::Limits;
 pub use spanlake_scope as scope;
-pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task, Timed, observe_async, site, timed};
+pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task, Timed, Verbosity, observe_async, site, timed};
 
 /// What a program needs in scope.
 pub mod prelude {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use spanlake_core::spool::SpoolOptions;
 use spanlake_core::{
-    Buffer, BufferOptions, Error, LevelFilter, Policy, Processor, PumpBuilder, Redaction, Sink, Source,
+    Buffer, BufferOptions, Error, LevelFilter, Pipe, Plan, Policy, Processor, PumpBuilder, Redaction, Routing, Sink,
+    Source,
 };
+use spanlake_scope::Verbosity;
 
 use crate::ends::{self, End};
 use crate::guard::Guard;
@@ -25,6 +27,7 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// | setting | default |
 /// |---|---|
 /// | [`level`](Self::level) | [`DEFAULT_LEVEL`]: `DEBUG` |
+/// | [`verbosity`](Self::verbosity) | one of its own, which starts with that level |
 /// | [`capacity_bytes`](Self::capacity_bytes) | [`spanlake_core::buffer::DEFAULT_CAPACITY_BYTES`]: 64 MiB |
 /// | [`capacity_records`](Self::capacity_records) | not counted |
 /// | [`policy`](Self::policy) | [`Policy::DropLowest`] |
@@ -35,10 +38,12 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// | [`flush_every`](Self::flush_every) | [`spanlake_core::pump::DEFAULT_FLUSH_EVERY`]: 60 s |
 /// | [`shutdown_timeout`](Self::shutdown_timeout) | [`DEFAULT_SHUTDOWN_TIMEOUT`]: 5 s |
 /// | [`shutdown_at_exit`](Self::shutdown_at_exit), [`shutdown_on_fatal_panic`](Self::shutdown_on_fatal_panic), [`shutdown_on_signals`](Self::shutdown_on_signals) | not: the guard alone ends capture |
-/// | [`processor`](Self::processor), [`sink`](Self::sink) | none: records stay in memory |
+/// | [`processor`](Self::processor), [`sink`](Self::sink), [`pipe`](Self::pipe) | none: records stay in memory |
+/// | [`routing`](Self::routing) | none: every record goes to every sink |
 #[must_use = "nothing is captured until `build`"]
 pub struct CaptureLayerBuilder {
     level: LevelFilter,
+    verbosity: Option<Verbosity>,
     buffer: BufferOptions,
     service: String,
     shutdown_timeout: Duration,
@@ -52,6 +57,7 @@ impl CaptureLayerBuilder {
     pub(crate) fn new() -> Self {
         Self {
             level: DEFAULT_LEVEL,
+            verbosity: None,
             buffer: BufferOptions::default(),
             service: String::new(),
             shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
@@ -62,10 +68,17 @@ impl CaptureLayerBuilder {
         }
     }
 
-    /// The most verbose level that is kept. What is more verbose costs a comparison, and stays visible to the other
-    /// layers of the stack.
+    /// The most verbose level that is kept, until its [`Verbosity`] is told otherwise. What is more verbose costs a
+    /// comparison, and stays visible to the other layers of the stack.
     pub fn level(mut self, level: LevelFilter) -> Self {
         self.level = level;
+        self
+    }
+
+    /// A verbosity that others have too, in place of [`level`](Self::level). The layer's own is
+    /// [`CaptureLayer::verbosity`].
+    pub fn verbosity(mut self, verbosity: &Verbosity) -> Self {
+        self.verbosity = Some(verbosity.clone());
         self
     }
 
@@ -170,13 +183,13 @@ impl CaptureLayerBuilder {
         self
     }
 
-    /// Most bytes kept for each sink that fails.
+    /// Most bytes kept for each sink that fails and whose [`Pipe`] names no bound of its own.
     pub fn backlog_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.pump = self.pump.backlog_bytes(bytes);
         self
     }
 
-    /// Adds a processor; all of them run, in this order, before the sinks.
+    /// Adds a processor; all of them run, in this order, in front of routing and all sinks.
     pub fn processor(mut self, processor: impl Processor + 'static) -> Self {
         self.pump = self.pump.processor(processor);
         self
@@ -194,33 +207,55 @@ impl CaptureLayerBuilder {
         self
     }
 
+    /// Adds a sink with what belongs to it alone: its level, processors, fallback and backlog.
+    pub fn pipe(mut self, pipe: Pipe) -> Self {
+        self.pump = self.pump.pipe(pipe);
+        self
+    }
+
+    /// Which records go to which sinks, by target; without it, all to all.
+    pub fn routing(mut self, routing: Routing) -> Self {
+        self.pump = self.pump.routing(routing);
+        self
+    }
+
+    /// What goes where, all at once: in place of the processors, sinks and routing so far.
+    pub fn plan(mut self, plan: Plan) -> Self {
+        self.pump = self.pump.plan(plan);
+        self
+    }
+
     /// The layer, and the guard that ends it well. Without a sink, records stay in memory for
-    /// [`CaptureLayer::drain_handle`]. Fails when a rule of redaction makes no sense, a thread cannot be started, the spool
-    /// not be made, or the operating system will not tell of an end; sinks open what they need when the first record comes, and their failures show in
-    /// the [`Report`](spanlake_core::Report).
+    /// [`CaptureLayer::drain_handle`]. Fails when the routing names a sink that is not there, when a rule of redaction makes
+    /// no sense, a thread cannot be started, the spool not be made, or the operating system will not tell of an end; sinks
+    /// open what they need when the first record comes, and their failures show in the [`Report`](spanlake_core::Report).
     pub fn build(self) -> Result<(CaptureLayer, Guard), Error> {
-        let Self { level, buffer, service, shutdown_timeout, ends, pump, spool, redaction } = self;
+        let Self { level, verbosity, buffer, service, shutdown_timeout, ends, pump, spool, redaction } = self;
+        let verbosity = verbosity.unwrap_or_else(|| Verbosity::new(level));
         let redactor = redaction.filter(|redaction| !redaction.is_empty()).map(Redaction::build).transpose()?;
+        pump.check()?;
         let source = Source::this_process(&service);
         let buffer = match spool {
             None => Buffer::new(&buffer, source),
             Some(spool) => Buffer::with_spool(&buffer, source, &spool, pump.recipes())?,
         };
-        let layer = CaptureLayer::with(buffer.clone(), level, redactor.clone());
+        let layer = CaptureLayer::with(buffer.clone(), verbosity.clone(), redactor.clone());
         if pump.has_no_sink() {
-            let running = Running::new(buffer, None, shutdown_timeout).redactor(redactor);
+            let running = Running::new(buffer, None, shutdown_timeout, verbosity).redactor(redactor);
             return Ok((layer, Guard::new(running)));
         }
         // First, because a pump that runs cannot be taken back.
         ends::listen_to(&ends)?;
         let pump = pump.spawn(buffer.clone())?;
-        let guard = Guard::new(Running::new(buffer, Some(pump), shutdown_timeout).redactor(redactor));
+        let running = Running::new(buffer, Some(pump), shutdown_timeout, verbosity).redactor(redactor);
+        let guard = Guard::new(running);
         ends::look_after(guard.handle().running(), ends);
         Ok((layer, guard))
     }
 
     pub(crate) fn build_in_memory(self) -> CaptureLayer {
-        CaptureLayer::with(Buffer::new(&self.buffer, Source::this_process(&self.service)), self.level, None)
+        let verbosity = self.verbosity.unwrap_or_else(|| Verbosity::new(self.level));
+        CaptureLayer::with(Buffer::new(&self.buffer, Source::this_process(&self.service)), verbosity, None)
     }
 }
 

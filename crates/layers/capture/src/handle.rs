@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spanlake_core::{Buffer, Category, Error, Pump, Redactor, Report, Stage};
+use spanlake_core::{Buffer, Category, Error, Plan, Pump, Redactor, Report, SinkReport, Stage};
+use spanlake_scope::Verbosity;
 
 /// Flushes or ends a capture whose [`Guard`](crate::Guard) is somewhere else; a cheap clone of
 /// [`Guard::handle`](crate::Guard::handle).
@@ -20,6 +21,7 @@ pub struct CaptureHandle {
 pub(crate) struct Running {
     buffer: Buffer,
     pump: Option<Pump>,
+    verbosity: Verbosity,
     redactor: Option<Redactor>,
     /// How long an end may take that names no time itself.
     pub(crate) timeout: Duration,
@@ -49,6 +51,47 @@ impl CaptureHandle {
         self.running.report()
     }
 
+    /// Puts other processors, sinks and routing in place of those so far, between two batches, waiting at most `timeout`;
+    /// gives the last reports of the sinks that are gone. An error leaves everything as it was. Nothing that was recorded
+    /// is lost or written twice. What exactly happens to sinks, and with a spool, is said at [`Pump::reconfigure`].
+    ///
+    /// Whoever listens to a signal or watches a file calls this. A capture that was built without a sink has nothing to
+    /// reconfigure.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use spanlake_capture::CaptureLayer;
+    /// use spanlake_core::{Logger, Plan, Routing, Sink};
+    ///
+    /// # use spanlake_core::{Batch, Error};
+    /// # struct Console;
+    /// # impl Sink for Console {
+    /// #     fn name(&self) -> &str { "console" }
+    /// #     fn write(&mut self, _: &Batch<'_>) -> Result<(), Error> { Ok(()) }
+    /// #     fn flush(&mut self) -> Result<(), Error> { Ok(()) }
+    /// # }
+    /// # struct Audit;
+    /// # impl Sink for Audit {
+    /// #     fn name(&self) -> &str { "audit" }
+    /// #     fn write(&mut self, _: &Batch<'_>) -> Result<(), Error> { Ok(()) }
+    /// #     fn flush(&mut self) -> Result<(), Error> { Ok(()) }
+    /// # }
+    /// let (capture, guard) = CaptureLayer::builder().sink(Console).build()?;
+    /// let routing = Routing::builder().logger(Logger::new("orders").sinks(["audit"])).build()?;
+    /// let plan = Plan::new().keep("console").sink(Audit).routing(routing);
+    /// guard.handle().reconfigure(plan, Duration::from_secs(5))?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn reconfigure(&self, plan: Plan, timeout: Duration) -> Result<Vec<SinkReport>, Error> {
+        let nothing = || Error::new(Stage::Dispatch, "Guard", Category::Configuration, "it was built without a sink");
+        self.running.pump.as_ref().ok_or_else(nothing)?.reconfigure(plan, timeout)
+    }
+
+    /// What decides which records are kept, and can change its mind.
+    pub fn verbosity(&self) -> &Verbosity {
+        &self.running.verbosity
+    }
+
     /// Flushes and stops, waiting at most `timeout`. What is recorded afterwards is lost with cause `closed`. An error
     /// says that the time was not enough; what had been done by then is in its context. Losses are no error: they are
     /// in the report.
@@ -65,8 +108,8 @@ impl CaptureHandle {
 // === impl Running ===
 
 impl Running {
-    pub(crate) fn new(buffer: Buffer, pump: Option<Pump>, timeout: Duration) -> Self {
-        Self { buffer, pump, redactor: None, timeout }
+    pub(crate) fn new(buffer: Buffer, pump: Option<Pump>, timeout: Duration, verbosity: Verbosity) -> Self {
+        Self { buffer, pump, verbosity, redactor: None, timeout }
     }
 
     pub(crate) fn redactor(mut self, redactor: Option<Redactor>) -> Self {

@@ -1,7 +1,7 @@
 //! The layer: forwards what `tracing` says to the recording half.
 
-use spanlake_core::{Buffer, LevelFilter, Redactor};
-use spanlake_scope::Recorder;
+use spanlake_core::{Buffer, Redactor};
+use spanlake_scope::{Recorder, Verbosity};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -34,9 +34,13 @@ impl CaptureLayer {
         DrainHandle::new(self.recorder.buffer().clone())
     }
 
-    pub(crate) fn with(buffer: Buffer, level: LevelFilter, redactor: Option<Redactor>) -> Self {
-        let clock = spanlake_core::clock::Clock::new();
-        Self { recorder: Recorder::new(buffer, level, clock).redact(redactor) }
+    /// What decides which records are kept, and can change its mind.
+    pub fn verbosity(&self) -> &Verbosity {
+        self.recorder.verbosity()
+    }
+
+    pub(crate) fn with(buffer: Buffer, verbosity: Verbosity, redactor: Option<Redactor>) -> Self {
+        Self { recorder: Recorder::with_verbosity(buffer, verbosity).redact(redactor) }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use spanlake_capture::{CaptureLayer, DrainHandle};
 use spanlake_core::{Cause, Kind, LevelFilter, OwnedRecord};
+use spanlake_scope::Verbosity;
 use tracing::{Span, debug, error, info, info_span, instrument, warn};
 use tracing_error::{ErrorLayer, SpanTrace};
 use tracing_subscriber::filter::LevelFilter as Filter;
@@ -22,6 +23,7 @@ impl<S: tracing::Subscriber> Layer<S> for Deaf {}
 /// The global stack, for one test at a time.
 struct Stack {
     drain: DrainHandle,
+    verbosity: Verbosity,
     reentrant_before: u64,
     recorded_before: u64,
     _alone: MutexGuard<'static, ()>,
@@ -30,22 +32,23 @@ struct Stack {
 impl Stack {
     fn take() -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
-        static DRAIN: OnceLock<DrainHandle> = OnceLock::new();
+        static KEPT: OnceLock<(DrainHandle, Verbosity)> = OnceLock::new();
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let drain = DRAIN.get_or_init(|| {
+        let (drain, verbosity) = KEPT.get_or_init(|| {
             let (capture, _guard) = CaptureLayer::builder().level(LevelFilter::TRACE).build().expect("no thread");
-            let drain = capture.drain_handle();
+            let kept = (capture.drain_handle(), capture.verbosity().clone());
             let subscriber = tracing_subscriber::registry()
                 .with(ErrorLayer::default())
                 .with(capture)
                 .with(Deaf.with_filter(Filter::OFF))
                 .with(Deaf.with_filter(Filter::ERROR));
             tracing::subscriber::set_global_default(subscriber).expect("the only one");
-            drain
+            kept
         });
+        verbosity.clear();
         drain.drain_records();
         let (reentrant_before, recorded_before) = (drain.losses().of(Cause::Reentrant), drain.recorded());
-        Self { drain: drain.clone(), reentrant_before, recorded_before, _alone: alone }
+        Self { drain: drain.clone(), verbosity: verbosity.clone(), reentrant_before, recorded_before, _alone: alone }
     }
 
     fn reentrant(&self) -> u64 {
@@ -235,4 +238,16 @@ fn trap_09_events_of_thread_local_destructors_arrive() {
         assert_eq!(count(message), THREADS, "{message}");
     }
     assert_eq!(stack.reentrant(), 0);
+}
+
+#[test]
+fn what_nobody_wants_is_not_lost_inside_a_value() {
+    let stack = Stack::take();
+    stack.verbosity.set("talks=info".parse().expect("a directive"));
+    let talks = Does(|| {
+        debug!(target: "talks", "unwanted");
+        info!(target: "talks", "wanted");
+    });
+    info!(value = ?talks, "m");
+    assert_eq!((messages(&stack.records()), stack.reentrant()), (vec!["m"], 1));
 }

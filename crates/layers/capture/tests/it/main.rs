@@ -15,6 +15,9 @@ mod guard;
 /// Processors, fallbacks and reports together.
 mod pipeline;
 
+/// Spans, events and bound context go where their targets say.
+mod routes;
+
 /// Details are held until something makes them worth writing.
 mod flight;
 

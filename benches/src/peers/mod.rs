@@ -42,6 +42,8 @@ pub const PEERS: &[Peer] = &[
     emit_file::PEER,
     logforth::PEER,
     spanlake::MEMORY,
+    spanlake::BY_TARGET,
+    spanlake::BY_TASK,
     spanlake::JSONL,
     spanlake::SPOOL,
     spanlake::PARQUET,

@@ -12,6 +12,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use spanlake_capture::{CaptureLayer, CaptureLayerBuilder, Guard, Policy};
 use spanlake_core::{Batch, Error, LevelFilter, Sink};
 use spanlake_lake::{JsonlSink, ParquetSink};
+use spanlake_scope::Verbosity;
 use tracing_subscriber::{Registry, layer::SubscriberExt};
 
 use super::{Peer, Session, Traced};
@@ -27,6 +28,12 @@ const TAKES: &[(Work, u64)] = &[(Work::Events, 1), (Work::Burst, 1), (Work::Span
 /// Counts records and drops them: what the caller's half and the pump cost by themselves.
 pub(super) const MEMORY: Peer = Peer { name: "spanlake-memory", takes: TAKES, open: open_memory };
 
+/// As [`MEMORY`], with levels of which an event's target decides: each event is asked about, by time as well.
+pub(super) const BY_TARGET: Peer = Peer { name: "spanlake-by-target", takes: TAKES, open: open_by_target };
+
+/// As [`MEMORY`], with levels of which an event's task decides.
+pub(super) const BY_TASK: Peer = Peer { name: "spanlake-by-task", takes: TAKES, open: open_by_task };
+
 /// JSON lines in a lake, with all columns.
 pub(super) const JSONL: Peer = Peer { name: "spanlake-jsonl", takes: TAKES, open: open_jsonl };
 
@@ -40,13 +47,29 @@ pub(super) const PARQUET: Peer = Peer { name: "spanlake-parquet", takes: TAKES, 
 const BLOCK: Duration = Duration::from_secs(60);
 
 fn open_memory(_: &Trial) -> Result<Box<dyn Session>> {
+    open_counting("info")
+}
+
+fn open_by_target(_: &Trial) -> Result<Box<dyn Session>> {
+    open_counting("warn,spanlake_benches=info/1h")
+}
+
+fn open_by_task(_: &Trial) -> Result<Box<dyn Session>> {
+    open_counting("warn,task=job=info")
+}
+
+fn open_counting(directives: &str) -> Result<Box<dyn Session>> {
+    let verbosity = Verbosity::new(LevelFilter::INFO);
+    verbosity.set(directives.parse()?);
     let counter = Counter::default();
     let counted = Arc::clone(&counter.records);
     let found = move |trial: &Trial| {
         let contexts = context_records(trial);
         Ok(Output { records: counted.load(Ordering::Relaxed).saturating_sub(contexts), bytes: 0 })
     };
-    Ok(Box::new(install(counter)?.found_by(found)))
+    let (capture, guard) = settings().verbosity(&verbosity).sink(counter).build()?;
+    let subscriber = Registry::default().with(capture).with(verbosity.filter());
+    Ok(Box::new(Traced::install(subscriber, move || finish(guard))?.found_by(found)))
 }
 
 fn open_jsonl(trial: &Trial) -> Result<Box<dyn Session>> {

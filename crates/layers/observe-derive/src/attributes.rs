@@ -1,7 +1,7 @@
-//! What stands in `#[observe(…)]`.
+//! What stands in `#[observe(…)]`, and what of it makes no sense together.
 
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Expr, LitStr, Path, Result};
+use syn::{Attribute, Error, Expr, LitStr, Path, Result};
 
 /// What is said of the struct.
 #[derive(Default)]
@@ -20,10 +20,13 @@ pub(crate) struct OfField {
     pub(crate) group: Option<String>,
     pub(crate) rename: Option<String>,
     pub(crate) form: Form,
-    pub(crate) is_nested: bool,
-    pub(crate) is_name: bool,
-    pub(crate) is_time: bool,
+    /// The word by which it is the object's name.
+    pub(crate) name: Option<Path>,
+    /// The word by which it is the object's clock.
+    pub(crate) time: Option<Path>,
     pub(crate) is_skipped: bool,
+    /// All words, in their order.
+    words: Vec<Path>,
 }
 
 /// When a field is dumped.
@@ -43,28 +46,16 @@ pub(crate) enum Form {
     With(Path),
     Debug,
     Redacted,
+    /// What it says itself, being an object.
+    Nested,
 }
+
+/// The words of which a field has one at most: each says what is dumped of it.
+const FORMS: [&str; 4] = ["with", "debug", "redact", "nested"];
+
+// === impl OfStruct ===
 
 impl OfStruct {
-    pub(crate) fn read(attributes: &[Attribute]) -> Result<Self> {
-        let mut of = Self::default();
-        each(attributes, |meta| {
-            match word(meta).as_str() {
-                "name" => of.name = Some(meta.value()?.parse()?),
-                "task" => of.is_task = true,
-                "input" => of.phases.enter = true,
-                "output" => of.phases.exit = true,
-                "group" => of.group = Some(text(meta)?),
-                "also" => of.also = Some(meta.value()?.parse()?),
-                _ => return Err(meta.error("a struct has `name`, `task`, `input`, `output`, `group`, `also`")),
-            }
-            Ok(())
-        })?;
-        Ok(of)
-    }
-}
-
-impl OfField {
     pub(crate) fn read(attributes: &[Attribute]) -> Result<Self> {
         let mut of = Self::default();
         each(attributes, |meta| of.take(meta))?;
@@ -72,7 +63,32 @@ impl OfField {
     }
 
     fn take(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
-        match word(meta).as_str() {
+        match word(&meta.path).as_str() {
+            "name" => self.name = Some(meta.value()?.parse()?),
+            "task" => self.is_task = true,
+            "input" => self.phases.enter = true,
+            "output" => self.phases.exit = true,
+            "group" => self.group = Some(text(meta)?),
+            "also" => self.also = Some(meta.value()?.parse()?),
+            _ => return Err(meta.error("a struct has `name`, `task`, `input`, `output`, `group`, `also`")),
+        }
+        Ok(())
+    }
+}
+
+// === impl OfField ===
+
+impl OfField {
+    /// What is said of a field of a struct that says `of_all` about all of its.
+    pub(crate) fn read(attributes: &[Attribute], of_all: &OfStruct) -> Result<Self> {
+        let mut of = Self::default();
+        of.words = each(attributes, |meta| of.take(meta))?;
+        of.check(of_all)?;
+        Ok(of)
+    }
+
+    fn take(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
+        match word(&meta.path).as_str() {
             "input" => self.phases.enter = true,
             "output" => self.phases.exit = true,
             "group" => self.group = Some(text(meta)?),
@@ -80,9 +96,9 @@ impl OfField {
             "with" => self.form = Form::With(meta.value()?.parse()?),
             "debug" => self.form = Form::Debug,
             "redact" => self.form = Form::Redacted,
-            "nested" => self.is_nested = true,
-            "name" => self.is_name = true,
-            "time" => self.is_time = true,
+            "nested" => self.form = Form::Nested,
+            "name" => self.name = Some(meta.path.clone()),
+            "time" => self.time = Some(meta.path.clone()),
             "skip" => self.is_skipped = true,
             _ => {
                 let known =
@@ -92,25 +108,77 @@ impl OfField {
         }
         Ok(())
     }
+
+    /// When it is dumped: as it says, else as its struct says of all fields. A nested object chooses itself.
+    pub(crate) fn phases(&self, of_all: &OfStruct) -> Phases {
+        match () {
+            () if self.is_skipped => Phases::default(),
+            () if self.phases.is_any() => self.phases,
+            () if self.is_nested() => Phases::both(),
+            () if self.name.is_some() || self.time.is_some() => Phases::default(),
+            () => of_all.phases,
+        }
+    }
+
+    pub(crate) fn is_nested(&self) -> bool {
+        matches!(self.form, Form::Nested)
+    }
+
+    /// Refuses words that contradict each other, lest one of them does nothing: least of all `redact`.
+    fn check(&self, of_all: &OfStruct) -> Result<()> {
+        let find =
+            |wanted: &[&str]| self.words.iter().filter(|path| wanted.contains(&&*word(path))).collect::<Vec<_>>();
+        if let [_, second, ..] = find(&FORMS)[..] {
+            return Err(Error::new_spanned(second, "a field has one of `with`, `debug`, `redact`, `nested`"));
+        }
+        if let ([redact], true) = (&find(&["redact"])[..], self.name.is_some() || self.time.is_some()) {
+            return Err(Error::new_spanned(redact, "records tell the name and the time of an object"));
+        }
+        if let ([group], true) = (&find(&["group"])[..], self.is_nested()) {
+            return Err(Error::new_spanned(group, "a nested object has groups of its own"));
+        }
+        if let (true, Some(other)) = (self.is_skipped, self.words.iter().find(|path| word(path) != "skip")) {
+            return Err(Error::new_spanned(other, "a field that is skipped has nothing else"));
+        }
+        let how = find(&["with", "debug", "redact", "group", "rename"]);
+        match how.first() {
+            Some(how) if !self.phases(of_all).is_any() => {
+                Err(Error::new_spanned(how, "the field is not dumped: say `input` or `output` as well"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
+
+// === impl Phases ===
 
 impl Phases {
     pub(crate) fn is_any(self) -> bool {
         self.enter || self.exit
     }
 
-    pub(crate) fn both() -> Self {
+    fn both() -> Self {
         Self { enter: true, exit: true }
     }
 }
 
-fn each(attributes: &[Attribute], mut take: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>) -> Result<()> {
-    let ours = attributes.iter().filter(|attribute| attribute.path().is_ident("observe"));
-    ours.into_iter().try_for_each(|attribute| attribute.parse_nested_meta(|meta| take(&meta)))
+/// Takes each word, and gives all of them. None may stand there twice.
+fn each(attributes: &[Attribute], mut take: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>) -> Result<Vec<Path>> {
+    let mut words: Vec<Path> = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("observe")) {
+        attribute.parse_nested_meta(|meta| {
+            if words.iter().any(|known| word(known) == word(&meta.path)) {
+                return Err(meta.error("this stands here twice"));
+            }
+            words.push(meta.path.clone());
+            take(&meta)
+        })?;
+    }
+    Ok(words)
 }
 
-fn word(meta: &ParseNestedMeta<'_>) -> String {
-    meta.path.get_ident().map(ToString::to_string).unwrap_or_default()
+fn word(path: &Path) -> String {
+    path.get_ident().map(ToString::to_string).unwrap_or_default()
 }
 
 fn text(meta: &ParseNestedMeta<'_>) -> Result<String> {

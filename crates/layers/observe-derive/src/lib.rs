@@ -32,10 +32,10 @@
 //!
 //! | on the struct | |
 //! |---|---|
-//! | `name = "…"` | the object's name, where it is not that of the type; or `name = self.…`, any expression that is a text |
+//! | `name = "…"` | the object's name, where it is not that of the type; or any expression with `self` that can be shown, such as `name = format!("pump {}", self.number)` |
 //! | `task` | its work is a task |
 //! | `input`, `output` | all fields are, that say nothing else |
-//! | `group = "…"` | their group; `values` unless told otherwise |
+//! | `group = "…"` | their group; `values` unless told otherwise. What is in a group stands together |
 //! | `also = path` | `fn(&Self, Phase, &str, &mut Observer)`, called after the fields were dumped |
 //!
 //! | on a field | |
@@ -48,6 +48,8 @@
 //! | `nested` | an object as well, asked with this one |
 //! | `name`, `time` | the object's name, its clock |
 //! | `skip` | not dumped |
+//!
+//! What says nothing beside another word is refused, such as `redact` at a field that is not dumped or is a nested object.
 
 mod attributes;
 mod expand;

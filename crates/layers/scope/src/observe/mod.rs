@@ -101,6 +101,10 @@ pub enum Phase {
 /// All of it is foreign code that runs on the program's thread: where it panics, the object is silent, the work goes on
 /// and [`faults`] counts it. What is logged meanwhile is logged as ever; an object that is observed meanwhile is not
 /// asked.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no object that can be observed",
+    note = "`#[derive(Observe)]` makes it one"
+)]
 pub trait Observe {
     /// Says what there is to say. Asked once at either end, however many layers and sinks listen.
     fn observe(&self, phase: Phase, method: &str, out: &mut Observer);

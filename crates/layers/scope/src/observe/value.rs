@@ -10,6 +10,12 @@ use spanlake_core::{Secret, Value};
 /// A value of an observed object: a number, a text, or such values in a row.
 ///
 /// A library's vector or matrix gives a slice of its numbers, and anything else its `Debug` form: see [`Shown`].
+///
+/// A number that is missing in a row is NaN there, lest those behind it take its place.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no value that an observed object can give",
+    note = "`#[observe(debug)]` gives the text of its `{{:?}}`, `#[observe(with = function)]` what a function makes of it"
+)]
 pub trait AsValue {
     /// The value, borrowed where it is a text; `None` where there is none, as for an `Option`.
     fn as_value(&self) -> Option<Value<'_>>;
@@ -70,7 +76,7 @@ impl AsValue for Value<'_> {
 
 impl<T: AsValue> AsValue for [T] {
     fn as_value(&self) -> Option<Value<'_>> {
-        Some(Value::List(self.iter().filter_map(T::as_value).collect()))
+        Some(Value::List(self.iter().map(|value| value.as_value().unwrap_or(Value::F64(f64::NAN))).collect()))
     }
 }
 

@@ -51,6 +51,9 @@ struct Tank {
     key: Secret<String>,
     #[observe(nested)]
     valve: Valve,
+    /// Behind the valve, and yet in the group of the first fields.
+    #[observe(input)]
+    filled: bool,
     unsaid: Unreadable,
 }
 
@@ -74,6 +77,12 @@ where
 #[derive(Observe)]
 struct Nothing;
 
+#[derive(Observe)]
+#[observe(name = format!("stage {}", self.number))]
+struct Stage {
+    number: u8,
+}
+
 fn tank() -> Tank {
     let matrix = || Matrix { rows: 2, cells: vec![1.0, 2.0, 3.0, 4.0] };
     Tank {
@@ -87,6 +96,7 @@ fn tank() -> Tank {
         licence: Unreadable,
         key: "hunter2".to_owned().into(),
         valve: Valve { opening: 0.25 },
+        filled: true,
         unsaid: Unreadable,
     }
 }
@@ -110,7 +120,7 @@ fn fields_are_dumped_as_their_attributes_say() {
     let expected = [
         json!({
             "state.level": 0.5, "shape.area": 2.0, "state.range": "1..3", "state.licence": "***", "state.key": "***",
-            "valve.values.opening": 0.25,
+            "state.filled": true, "valve.values.opening": 0.25,
         }),
         json!({"state.level": 1.5, "state.flat": [1.0, 2.0, 3.0, 4.0], "state.jacobian": [[1.0, 2.0], [3.0, 4.0]]}),
     ];
@@ -124,7 +134,20 @@ fn fields_are_dumped_as_their_attributes_say() {
     ];
     assert_eq!(messages, lines);
     assert_eq!((tank.time(), tank.is_task()), (Some(26.0), true));
-    let _ = (&tank.licence, &tank.unsaid);
+    let _ = &tank.unsaid;
+}
+
+#[test]
+fn values_of_a_group_stand_together() {
+    let text = record(|| observe(tank(), "fill", |_| ())).text();
+    let heads: Vec<_> = text.lines().filter(|line| line.starts_with("- ")).collect();
+    assert_eq!(heads, ["- state:", "- shape:", "- valve:", "- state:"], "inputs, then outputs: {text}");
+}
+
+#[test]
+fn a_name_may_be_worked_out() {
+    let (_, messages) = dumps(Stage { number: 2 }, |_| ());
+    assert_eq!(messages, ["Entering stage 2 - fill", "Exiting stage 2 - fill"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A *dump* is a record with an object's values: its fields beside the names here are `<group>.<name>`.
 
 use crate::record::{Kind, Record};
-use crate::value::{Field, Value};
+use crate::value::Value;
 
 /// What all the names here begin with. Text renderings leave such fields out, as the message says the same.
 pub const PREFIX: &str = "observed.";
@@ -26,11 +26,15 @@ pub const ENTER: &str = "enter";
 /// The value of [`PHASE`] behind it.
 pub const EXIT: &str = "exit";
 
+/// Which piece of work it was: a number that no other one of the process has. All records of the piece have it, so that the two
+/// dumps of an object find each other, also where it is at work within its own work, or on two threads.
+pub const CALL: &str = "observed.call";
+
 /// Of the line that an object enters or exits: how many observed objects are at work there, itself included.
 pub const DEPTH: &str = "observed.depth";
 
-/// The objects that a record stands in, as a list of their names, the outermost first. Records below `INFO` have it as a
-/// field of their own, and tasks that begin in an object in their context.
+/// The objects that a record stands in, as a list of their names, the outermost first. Events below `INFO` have it as a
+/// field of their own, and tasks below `INFO` in their context, which their begin and end go by.
 pub const WITHIN: &str = "observed.within";
 
 /// The time of the innermost of them that has a clock.
@@ -44,7 +48,7 @@ pub fn is_dump(record: &Record<'_>) -> bool {
     record.kind == Kind::Event && record.callsite.is_some_and(|callsite| callsite.fields.contains(&TYPE))
 }
 
-/// Whether the record, or its task by its context, stands in an object whose name `is_meant`.
+/// Whether the record stands in an object whose name `is_meant`.
 pub fn is_within(record: &Record<'_>, mut is_meant: impl FnMut(&str) -> bool) -> bool {
     let mut found = false;
     let mut look = |name: &str, value: &Value<'_>| {
@@ -52,12 +56,11 @@ pub fn is_within(record: &Record<'_>, mut is_meant: impl FnMut(&str) -> bool) ->
             found |= names.iter().any(|name| matches!(name, Value::Text(name) if is_meant(name)));
         }
     };
-    record.fields.for_each(&mut look);
-    context(record).iter().for_each(|field| look(&field.name, &field.value));
+    each_field(record, &mut look);
     found
 }
 
-/// The time of the innermost object that the record, or else its task, stands in.
+/// The time of the innermost object that the record stands in.
 pub fn time(record: &Record<'_>) -> Option<f64> {
     let mut time = None;
     let mut look = |name: &str, value: &Value<'_>| {
@@ -65,8 +68,7 @@ pub fn time(record: &Record<'_>) -> Option<f64> {
             time = Some(*value);
         }
     };
-    context(record).iter().for_each(|field| look(&field.name, &field.value));
-    record.fields.for_each(look);
+    each_field(record, &mut look);
     time
 }
 
@@ -84,6 +86,11 @@ pub fn starts_run(record: &Record<'_>) -> bool {
     is_outermost && enters
 }
 
-fn context<'a>(record: &'a Record<'_>) -> &'a [Field<'a>] {
-    record.task.map_or(&[], |task| &task.context)
+/// The fields that say where a record stands: its own, or of a begin and an end, those of the task. An event does not go by
+/// its task, which may have begun in an object that has exited since.
+fn each_field(record: &Record<'_>, each: &mut dyn FnMut(&str, &Value<'_>)) {
+    match (record.kind, record.task) {
+        (Kind::Begin | Kind::End, Some(task)) => task.context.iter().for_each(|field| each(&field.name, &field.value)),
+        _ => record.fields.for_each(each),
+    }
 }

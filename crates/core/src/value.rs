@@ -155,11 +155,12 @@ impl BodyWriter {
         self.bytes.extend_from_slice(body);
     }
 
-    /// Writes the fields of another body, whose names are texts; all of them, or where they do not fit, none.
+    /// Writes the fields of another body, whose names are texts.
     pub fn append(&mut self, other: &Self) {
         self.omitted += other.omitted;
         if self.bytes.len() + other.bytes.len() + FIELD_OVERHEAD > MAX_BODY_BYTES {
-            self.omitted += read_fields(&other.bytes, &[]).len() as u64;
+            // One by one, so that those that fit are there.
+            read_named(&other.bytes, |name, value| self.value(name, &value));
         } else {
             self.bytes.extend_from_slice(&other.bytes);
         }

@@ -199,12 +199,18 @@ impl Redactor {
     fn verdict_on(&self, decisions: &Decisions, name: Name<'_>) -> Verdict {
         match name {
             Name::Index(index) => decisions.fields.get(index).copied().unwrap_or(Verdict::Open),
-            Name::Text(text) => match (self.verdict(text), text.rsplit_once('.')) {
-                // A rule for `pwd` is meant for `login.pwd` as well.
-                (Verdict::Open, Some((_, name))) if decisions.brings_names => self.verdict(name),
-                (verdict, _) => verdict,
+            Name::Text(text) => match self.verdict(text) {
+                Verdict::Open if decisions.brings_names => self.verdict_on_parts(text),
+                verdict => verdict,
             },
         }
+    }
+
+    /// Of the name of an observed object's value, behind its groups. A rule for `pwd` is meant for `login.pwd` as well, and one
+    /// for `login` for all that is in it.
+    fn verdict_on_parts(&self, name: &str) -> Verdict {
+        let mut verdicts = name.rsplit('.').map(|part| self.verdict(part));
+        verdicts.find(|verdict| *verdict != Verdict::Open).unwrap_or(Verdict::Open)
     }
 
     fn verdict(&self, name: &str) -> Verdict {

@@ -322,16 +322,17 @@ fn a_map_that_does_not_fit_is_left_out_as_a_whole() {
 }
 
 #[test]
-fn bodies_are_appended_whole_or_not_at_all() {
+fn bodies_are_appended_as_far_as_there_is_room() {
     let (mut small, mut large) = (BodyWriter::default(), BodyWriter::default());
     small.list(Name::Text("a"), &[Value::U64(1), Value::F64(0.5)]);
     (0..17).for_each(|_| large.text(Name::Text("b"), &"x".repeat(60_000)));
     let mut body = BodyWriter::default();
-    [&small, &large, &large, &small].into_iter().for_each(|part| body.append(part));
+    body.text(Name::Text("first"), &"x".repeat(60_000));
+    [&small, &large, &small].into_iter().for_each(|part| body.append(part));
     body.finish();
     let fields = read(&body, &[]);
     let of = |name: &str| fields.iter().filter(|field| field.name == name).collect::<Vec<_>>();
     assert_eq!(of("a")[1].value, Value::List(vec![Value::U64(1), Value::F64(0.5)]));
-    assert_eq!((of("a").len(), of("b").len()), (2, 17));
-    assert_eq!(fields.last().map(|field| (&*field.name, &field.value)), Some((OMITTED_FIELDS, &Value::U64(17))));
+    assert_eq!((of("a").len(), of("b").len()), (2, 16), "one too many is not all too many");
+    assert_eq!(fields.last().map(|field| (&*field.name, &field.value)), Some((OMITTED_FIELDS, &Value::U64(1))));
 }

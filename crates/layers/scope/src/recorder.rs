@@ -233,7 +233,7 @@ impl Recorder {
                 return task.describe_with_begin(writer, redactor, context);
             }
             let described = task.describe(writer, redactor);
-            let callsite = Some(task.describe_callsite(writer));
+            let callsite = Some(task.describe_callsite(writer, redactor));
             let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
             writer.begin(&head, message, &[]);
         });
@@ -259,7 +259,7 @@ impl Recorder {
         let need = FRAME_BYTES + 24 + scratch.message.len() + error_len;
         shard.offer(&Offer { level, ts_ns, need, admission: Admission::End { begin_kept } }, |writer, shortest| {
             let described = task.describe(writer, redactor);
-            let callsite = Some(task.describe_callsite(writer));
+            let callsite = Some(task.describe_callsite(writer, redactor));
             let head = RecordHead { level, callsite, task: Some(described), seq, ts_ns };
             let (outcome, duration_ns, busy_ns) = (ending.outcome, ending.duration_ns, ending.busy_ns);
             let no_room = shortest && !ending.error.is_empty();
@@ -326,15 +326,16 @@ impl local::Scratch {
     fn visit(&mut self, event: &Event<'_>, is_log: bool, level: Level) {
         self.message.clear();
         self.body.clear();
+        if level > Level::INFO {
+            // First, so that there is room for it whatever the record has.
+            frame::put_current(&mut self.body);
+        }
         let mut fields = FieldVisitor { message: &mut self.message, body: &mut self.body, steering: None };
         if is_log {
             self.log.clear();
             event.record(&mut LogVisitor { fields, place: &mut self.log });
         } else {
             event.record(&mut fields);
-        }
-        if level > Level::INFO {
-            frame::put_current(&mut self.body);
         }
         self.body.finish();
     }

@@ -18,7 +18,7 @@ pub trait FutureExt: Future + Sized {
     /// Runs this future as the task of `span`. Unlike `tracing::Instrument`, it knows when the future is dropped before
     /// it is done: the task then ends as `cancelled`.
     fn in_task(self, span: Span) -> impl Future<Output = Self::Output> {
-        let guard = CancelGuard(Task::of(&span));
+        let guard = CancelGuard::of(Task::of(&span));
         let inside = frame::current();
         async move {
             let guard = guard;
@@ -62,7 +62,7 @@ pub fn spawn_thread<T: Send + 'static>(span: Span, work: impl FnOnce() -> T + Se
 /// being called, the task ends as `cancelled`.
 pub fn in_task<T>(span: Span, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
-    let held = Held { guard: CancelGuard(Task::of(&span)), span, inside: frame::current() };
+    let held = Held { guard: CancelGuard::of(Task::of(&span)), span, inside: frame::current() };
     move || {
         // Moved as a whole: a closure that is never called must drop the guard before the span.
         let held = held;
@@ -122,10 +122,14 @@ fn with_dispatch<F: Future>(future: F) -> impl Future<Output = F::Output> {
 
 /// Marks its task as cancelled unless the work was completed. Where the work panics, the span has noticed already that
 /// the task failed, which outweighs this.
-struct CancelGuard(Option<Task>);
+pub(crate) struct CancelGuard(Option<Task>);
 
 impl CancelGuard {
-    fn completed(mut self) {
+    pub(crate) fn of(task: Option<Task>) -> Self {
+        Self(task)
+    }
+
+    pub(crate) fn completed(mut self) {
         self.0 = None;
     }
 }

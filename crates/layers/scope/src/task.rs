@@ -369,11 +369,12 @@ impl Task {
     }
 
     /// The place of its span in the same, under its name.
-    pub(crate) fn describe_callsite(&self, writer: &mut SegmentWriter) -> CallsiteRef {
-        match &self.0.name {
-            None => visit::describe_callsite(self.0.metadata, writer),
-            Some(name) => visit::describe_callsite_as(name, self.0.metadata, writer),
-        }
+    pub(crate) fn describe_callsite(&self, writer: &mut SegmentWriter, redactor: Option<&Redactor>) -> CallsiteRef {
+        let Some(name) = &self.0.name else {
+            return visit::describe_callsite(self.0.metadata, writer);
+        };
+        let redacted = redactor.and_then(|redactor| redactor.replaced(name));
+        visit::describe_callsite_as(redacted.as_deref().unwrap_or(name), self.0.metadata, writer)
     }
 
     /// Its place in the dictionary of the segment that is being written, describing it as needed.
@@ -450,19 +451,14 @@ impl Task {
     }
 
     fn define(&self, writer: &mut SegmentWriter, epoch: u64, version: u64, new: &Description<'_>) -> TaskRef {
-        if let Some(redactor) = new.redactor
-            && let Some(context) = redact::context(redactor, self, new.context)
-        {
-            let redacted = Description { context: context.bytes(), redactor: None, ..*new };
-            return self.define(writer, epoch, version, &redacted);
-        }
+        let redacted = new.redactor.and_then(|redactor| redact::context(redactor, self, new.context));
         let definition = TaskDefinition {
             origin: new.origin,
-            callsite: self.describe_callsite(writer),
+            callsite: self.describe_callsite(writer, new.redactor),
             started_ns: self.0.started_ns,
             own_context: self.0.own_context,
             foreign_parent: if let Origin::Root { foreign_parent, .. } = self.0.origin { foreign_parent } else { None },
-            context: new.context,
+            context: redacted.as_ref().map_or(new.context, BodyWriter::bytes),
             begins: new.begins,
         };
         writer.define_task(self.0.serial, version, epoch, &definition)

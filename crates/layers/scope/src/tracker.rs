@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use spanlake_core::Error;
 use spanlake_core::clock::Clock;
 use spanlake_core::guest;
 use spanlake_core::sync::Arc;
 use spanlake_core::value::Name;
+use spanlake_core::{Error, Level};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Metadata};
 use tracing_subscriber::Registry;
@@ -347,7 +347,9 @@ impl Tracker {
             body: &mut scratch.body,
             steering: Some(&mut steering),
         });
-        frame::put_current(&mut scratch.body);
+        if *attrs.metadata().level() > Level::INFO {
+            frame::put_current(&mut scratch.body);
+        }
         let above = self.above(local, attrs, explicit, &steering.carrier, rules);
         let owner = self.number;
         let mut continuing = None;

@@ -91,6 +91,58 @@ fn values_of_observed_objects_are_denied_by_their_own_name() {
 }
 
 #[test]
+fn a_rule_for_a_group_denies_all_that_is_in_it() {
+    struct Station;
+    impl Observe for Station {
+        fn observe(&self, _: Phase, _: &str, out: &mut Observer) {
+            out.group("site").value("city", "Ulm");
+            out.nested("owner", |out| {
+                out.group("contact").value("phone", HUSH).value("name", HUSH);
+            });
+        }
+    }
+    let sink = TestSink::default();
+    let redaction = Redaction::new().deny("owner");
+    let builder = CaptureLayer::builder().level(LevelFilter::TRACE).redact(redaction).sink(sink.clone());
+    let (capture, guard) = builder.build().expect("rules that make sense");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), || observe(&Station, "", |_| ()));
+    guard.shutdown(LONG).expect("in time");
+    let records = sink.records();
+    let dump = fields(records.iter().find(|record| record.message.starts_with("####")).expect("a dump"));
+    assert_eq!((&dump["owner.contact.phone"], &dump["owner.contact.name"]), (&json!("***"), &json!("***")));
+    assert_eq!(dump["site.city"], "Ulm");
+}
+
+#[test]
+fn names_of_objects_and_tasks_are_looked_through() {
+    struct Terminal;
+    impl Observe for Terminal {
+        fn observe(&self, _: Phase, _: &str, out: &mut Observer) {
+            out.group("state").value("on", &true);
+            out.record(Level::INFO, "asked");
+        }
+        fn name(&self) -> std::borrow::Cow<'_, str> {
+            format!("terminal of {CARD}").into()
+        }
+        fn is_task(&self) -> bool {
+            true
+        }
+    }
+    let sink = TestSink::default();
+    let redaction = Redaction::new().card_numbers();
+    let builder = CaptureLayer::builder().level(LevelFilter::TRACE).redact(redaction).sink(sink.clone());
+    let (capture, guard) = builder.build().expect("rules that make sense");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), || {
+        observe(&Terminal, "pay", |_| tracing::info_span!("below").in_scope(|| tracing::debug!("paying")));
+    });
+    guard.shutdown(LONG).expect("in time");
+    let records = sink.records();
+    assert!(records.len() > 8, "{records:?}");
+    assert!(records.iter().all(|record| !format!("{record:?}").contains(CARD)), "{records:#?}");
+    assert!(records[0].task.as_deref().is_some_and(|name| name.starts_with("terminal of ")), "{:?}", records[0].task);
+}
+
+#[test]
 fn texts_are_replaced_wherever_they_stand() {
     #[derive(Debug)]
     struct Refused(Option<Box<Refused>>);

@@ -21,8 +21,11 @@ pub(crate) struct Frame {
     /// The names as the field of a record.
     within: BodyWriter,
     /// The bits of what the object's own clock says.
-    time: Option<AtomicU64>,
+    time: AtomicU64,
 }
+
+/// The bits of a time that is not known: those of a NaN that no arithmetic makes.
+const UNKNOWN: u64 = u64::MAX;
 
 /// Room for a few names.
 const ROOM: usize = 64;
@@ -31,10 +34,11 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<Frame>>> = const { RefCell::new(None) };
 }
 
-/// Says what the clock of the innermost observed object that has one has come to, where its work goes through time.
+/// Says what the clock of the innermost observed object that has one has come to, where its work goes through time. Where
+/// none has one so far, the innermost object gets it.
 pub fn set_time(time: f64) {
     if let Some(frame) = current() {
-        frame.set_time(time);
+        frame.with_clock().unwrap_or(&frame).set_time(time);
     }
 }
 
@@ -74,7 +78,7 @@ impl Frame {
         }
         let within = encoded(&names);
         let depth = above.as_ref().map_or(0, |above| above.depth) + 1;
-        Arc::new(Self { above, depth, names, within, time: time.map(f64::to_bits).map(AtomicU64::new) })
+        Arc::new(Self { above, depth, names, within, time: AtomicU64::new(time.map_or(UNKNOWN, f64::to_bits)) })
     }
 
     pub(super) fn depth(&self) -> u64 {
@@ -87,23 +91,24 @@ impl Frame {
         work()
     }
 
-    /// What the innermost clock says.
-    fn time(&self) -> Option<f64> {
-        let own = self.time.as_ref().map(|time| f64::from_bits(time.load(Ordering::Relaxed)));
-        own.or_else(|| self.above.as_ref()?.time())
+    /// What the object's own clock has come to.
+    pub(super) fn set_time(&self, now: f64) {
+        self.time.store(now.to_bits(), Ordering::Relaxed);
     }
 
-    pub(super) fn set_time(&self, now: f64) {
-        match (&self.time, &self.above) {
-            (Some(time), _) => time.store(now.to_bits(), Ordering::Relaxed),
-            (None, Some(above)) => above.set_time(now),
-            (None, None) => {}
-        }
+    /// What the object's own clock says.
+    fn own_time(&self) -> Option<f64> {
+        Some(self.time.load(Ordering::Relaxed)).filter(|bits| *bits != UNKNOWN).map(f64::from_bits)
+    }
+
+    /// The innermost object that has a clock.
+    fn with_clock(&self) -> Option<&Self> {
+        std::iter::successors(Some(self), |frame| frame.above.as_deref()).find(|frame| frame.own_time().is_some())
     }
 
     fn put(&self, body: &mut BodyWriter) {
         body.append(&self.within);
-        if let Some(time) = self.time() {
+        if let Some(time) = self.with_clock().and_then(Self::own_time) {
             body.f64(Name::Text(TIME), time);
         }
     }

@@ -77,6 +77,8 @@ pub use values::Values;
 
 use observation::Observation;
 
+use crate::spawn::CancelGuard;
+
 /// What the macros need.
 #[doc(hidden)]
 pub mod __private {
@@ -140,7 +142,7 @@ pub fn observe<O: Observe, R>(object: O, method: &str, body: impl FnOnce(&mut O)
 }
 
 /// The same for work that waits. What is polled is inside the object, and what the thread does between polls is not; a
-/// future that is dropped before its end asks the object when it is.
+/// future that is dropped before its end asks the object when it is, and an object that is a task ends as `cancelled`.
 #[inline]
 pub async fn observe_async<O: Observe, R>(object: O, method: &str, body: impl AsyncFnOnce(&mut O) -> R) -> R {
     observe_async_at(site::own(), object, method, body).await
@@ -186,8 +188,12 @@ pub async fn observe_async_at<O: Observe, R>(
     }
     let mut observation = Observation::begin(site, object, method);
     let (scope, object) = observation.parts();
+    // Dropped before the observation, so that the task is marked when it ends.
+    let guard = CancelGuard::of(scope.task());
     let mut work = pin!(body(object));
-    std::future::poll_fn(|cx| scope.within(|| work.as_mut().poll(cx))).await
+    let output = std::future::poll_fn(|cx| scope.within(|| work.as_mut().poll(cx))).await;
+    guard.completed();
+    output
 }
 
 /// [`observe`](crate::observe::observe()) with the target, file and line of the place where it stands, so that levels can be

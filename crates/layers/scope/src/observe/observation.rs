@@ -1,5 +1,7 @@
 //! One piece of an object's work under observation: asked before, and when this is dropped, asked after.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use spanlake_core::Level;
 use spanlake_core::observed::{ENTER, EXIT};
 use spanlake_core::sync::Arc;
@@ -10,12 +12,15 @@ use super::frame::Frame;
 use super::observer::Observer;
 use super::site::{Site, Words};
 use super::{Observe, Phase};
+use crate::task::Task;
 
 /// An object at work. However the work ends, dropping this asks the object what came of it.
 pub(super) struct Observation<'m, O: Observe> {
     object: O,
     scope: Scope<'m>,
 }
+
+static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
 
 /// The name of an object that panicked when it was asked for it.
 const NAMELESS: &str = "(nameless)";
@@ -29,6 +34,8 @@ pub(super) struct Scope<'m> {
 }
 
 struct Inside {
+    /// Which piece of work it is, of all in this process.
+    call: u64,
     name: Arc<str>,
     frame: Arc<Frame>,
     span: Span,
@@ -80,6 +87,11 @@ impl<O: Observe> Drop for Observation<'_, O> {
 // === impl Scope ===
 
 impl Scope<'_> {
+    /// The task that the work is, if it is one.
+    pub(super) fn task(&self) -> Option<Task> {
+        Task::of(&self.inside.as_ref()?.span)
+    }
+
     /// Runs a part of the work, inside the object and inside its task.
     pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.inside {
@@ -98,7 +110,7 @@ impl Inside {
         let is_task = asking(|| object.is_task()).unwrap_or(false);
         let task = || site.task(&name, format_args!("{name}{}", Suffix(method)));
         let span = if is_task { frame.within(task) } else { Span::none() };
-        Self { name, frame, span }
+        Self { call: NEXT_CALL.fetch_add(1, Ordering::Relaxed), name, frame, span }
     }
 
     /// The line first when the object enters and last when it exits, so that all it says stands between.
@@ -136,7 +148,7 @@ impl Inside {
 
     fn words<'a>(&'a self, method: &'a str, phase: Phase) -> Words<'a> {
         let phase = if phase == Phase::Enter { ENTER } else { EXIT };
-        Words { object: &self.name, method, phase, depth: None, type_name: None, values: None }
+        Words { object: &self.name, method, phase, call: self.call, depth: None, type_name: None, values: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use spanlake_core::Level;
+use spanlake_core::observed::PREFIX;
 
 use super::Phase;
 use super::site::Site;
@@ -88,7 +89,8 @@ impl Observer {
     }
 
     /// A group of values: inputs as a rule when the object enters, outputs when it exits. In the lake each is a field
-    /// `<group>.<name>`; a dot in the name of a group becomes `_`.
+    /// `<group>.<name>`; a dot in the name of a group becomes `_`, and the name
+    /// `observed` gets one.
     pub fn group(&mut self, name: &str) -> Group<'_> {
         if !self.wants_values {
             return Group { out: None, len: 0 };
@@ -116,6 +118,10 @@ impl Observer {
     fn put_part(&mut self, name: &str) -> usize {
         self.name.truncate(self.above);
         self.name.extend(name.chars().map(|c| if c == '.' { '_' } else { c }));
+        if self.name.len() + 1 == PREFIX.len() && PREFIX.starts_with(&self.name) {
+            // Else its values would pass for what is said of the object.
+            self.name.push('_');
+        }
         self.name.push('.');
         self.name.len()
     }

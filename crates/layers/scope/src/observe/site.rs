@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use spanlake_core::Level;
-use spanlake_core::observed::{DEPTH, METHOD, OBJECT, PHASE, TYPE, VALUES};
+use spanlake_core::observed::{CALL, DEPTH, METHOD, OBJECT, PHASE, TYPE, VALUES};
 use spanlake_core::record::level_code;
 use tracing::Span;
 use tracing::field::Value;
@@ -23,10 +23,10 @@ pub struct Site {
 }
 
 /// The fields of a line, and of a record that an object wants written.
-pub const EVENT_FIELDS: &[&str] = &["message", OBJECT, METHOD, PHASE, DEPTH, VALUES];
+pub const EVENT_FIELDS: &[&str] = &["message", OBJECT, METHOD, PHASE, CALL, DEPTH, VALUES];
 
 /// The fields of a dump.
-pub const DUMP_FIELDS: &[&str] = &["message", OBJECT, METHOD, PHASE, TYPE, VALUES];
+pub const DUMP_FIELDS: &[&str] = &["message", OBJECT, METHOD, PHASE, CALL, TYPE, VALUES];
 
 /// The fields of the span of an object that is a task.
 pub const TASK_FIELDS: &[&str] = &["message", crate::NAME];
@@ -37,6 +37,8 @@ pub(super) struct Words<'a> {
     pub(super) object: &'a str,
     pub(super) method: &'a str,
     pub(super) phase: &'static str,
+    /// Which piece of work it is.
+    pub(super) call: u64,
     /// Of a line: how many observed objects it stands in.
     pub(super) depth: Option<u64>,
     /// Of a dump: the object's type.
@@ -44,10 +46,11 @@ pub(super) struct Words<'a> {
     pub(super) values: Option<&'a Values>,
 }
 
-/// The site that all calls of [`observe`](super::observe()) share.
+/// The site that all calls of [`observe`](super::observe()) share. It has no file and no line: those of this crate would tell
+/// nothing.
 #[inline]
 pub(super) fn own() -> &'static Site {
-    crate::site!(target: "spanlake::observe")
+    crate::__site!("spanlake::observe", None, None, None)
 }
 
 impl Site {
@@ -132,9 +135,9 @@ fn dispatch(callsite: &'static DefaultCallsite, message: fmt::Arguments<'_>, wor
     let values = words.values.map(|values| values as &(dyn Error + 'static));
     let mut names = fields.iter();
     let mut next = || names.next();
-    // Both kinds of event have six fields, the fifth being the depth of one and the type of the other.
-    let (Some(text), Some(object), Some(method), Some(phase), Some(fifth), Some(carrier)) =
-        (next(), next(), next(), next(), next(), next())
+    // Both kinds of event have seven fields, the sixth being the depth of one and the type of the other.
+    let (Some(text), Some(object), Some(method), Some(phase), Some(call), Some(sixth), Some(carrier)) =
+        (next(), next(), next(), next(), next(), next(), next())
     else {
         return;
     };
@@ -145,9 +148,10 @@ fn dispatch(callsite: &'static DefaultCallsite, message: fmt::Arguments<'_>, wor
         &fields.value_set(&[
             (&text, Some(&message as &dyn Value)),
             (&object, Some(&words.object)),
-            (&fifth, type_name.or(depth)),
             (&method, Some(&words.method)),
             (&phase, Some(&words.phase)),
+            (&call, Some(&words.call)),
+            (&sixth, type_name.or(depth)),
             (&carrier, values.as_ref().map(|values| values as &dyn Value)),
         ]),
     );
@@ -160,18 +164,26 @@ macro_rules! site {
     () => {
         $crate::site!(target: ::core::module_path!())
     };
-    (target: $target:expr) => {{
+    (target: $target:expr) => {
+        $crate::__site!($target, Some(::core::file!()), Some(::core::line!()), Some(::core::module_path!()))
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __site {
+    ($target:expr, $($place:expr),*) => {{
         use $crate::observe::__private::{DUMP_FIELDS, EVENT_FIELDS, Kind, Level, TASK_FIELDS};
         static SITE: $crate::observe::Site = $crate::observe::Site::new(
             [
-                $crate::__callsite!($target, Level::TRACE, Kind::EVENT, EVENT_FIELDS),
-                $crate::__callsite!($target, Level::DEBUG, Kind::EVENT, EVENT_FIELDS),
-                $crate::__callsite!($target, Level::INFO, Kind::EVENT, EVENT_FIELDS),
-                $crate::__callsite!($target, Level::WARN, Kind::EVENT, EVENT_FIELDS),
-                $crate::__callsite!($target, Level::ERROR, Kind::EVENT, EVENT_FIELDS),
+                $crate::__callsite!($target, Level::TRACE, Kind::EVENT, EVENT_FIELDS, $($place),*),
+                $crate::__callsite!($target, Level::DEBUG, Kind::EVENT, EVENT_FIELDS, $($place),*),
+                $crate::__callsite!($target, Level::INFO, Kind::EVENT, EVENT_FIELDS, $($place),*),
+                $crate::__callsite!($target, Level::WARN, Kind::EVENT, EVENT_FIELDS, $($place),*),
+                $crate::__callsite!($target, Level::ERROR, Kind::EVENT, EVENT_FIELDS, $($place),*),
             ],
-            $crate::__callsite!($target, Level::TRACE, Kind::EVENT, DUMP_FIELDS),
-            $crate::__callsite!($target, Level::DEBUG, Kind::SPAN, TASK_FIELDS),
+            $crate::__callsite!($target, Level::TRACE, Kind::EVENT, DUMP_FIELDS, $($place),*),
+            $crate::__callsite!($target, Level::DEBUG, Kind::SPAN, TASK_FIELDS, $($place),*),
         );
         &SITE
     }};
@@ -180,18 +192,19 @@ macro_rules! site {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __callsite {
-    ($target:expr, $level:expr, $kind:expr, $fields:expr) => {{
-        use $crate::observe::__private::tracing_core;
-        static CALLSITE: tracing_core::callsite::DefaultCallsite =
-            tracing_core::callsite::DefaultCallsite::new(&METADATA);
-        static METADATA: tracing_core::Metadata<'static> = tracing_core::metadata! {
-            name: "observe",
-            target: $target,
-            level: $level,
-            fields: $fields,
-            callsite: &CALLSITE,
-            kind: $kind,
-        };
+    ($target:expr, $level:expr, $kind:expr, $fields:expr, $file:expr, $line:expr, $module:expr) => {{
+        use $crate::observe::__private::tracing_core::{Metadata, callsite, field};
+        static CALLSITE: callsite::DefaultCallsite = callsite::DefaultCallsite::new(&METADATA);
+        static METADATA: Metadata<'static> = Metadata::new(
+            "observe",
+            $target,
+            $level,
+            $file,
+            $line,
+            $module,
+            field::FieldSet::new($fields, callsite::Identifier(&CALLSITE)),
+            $kind,
+        );
         &CALLSITE
     }};
 }

@@ -114,8 +114,8 @@ fn at_debug_there_is_a_line_at_either_end_and_no_values() {
     let records = tape.records();
     assert_eq!(words(&records), ["DEBUG Entering pump - run_once", "DEBUG Exiting pump - run_once"]);
     let expected = json!({
-        "observed.object": "pump", "observed.method": "run_once", "observed.phase": "enter", "observed.depth": 1,
-        "observed.within": ["pump"],
+        "observed.object": "pump", "observed.method": "run_once", "observed.phase": "enter",
+        "observed.call": fields(&records[1])["observed.call"], "observed.depth": 1, "observed.within": ["pump"],
     });
     assert_eq!(fields(&records[0]), expected);
     assert_eq!((pump.asked.get(), pump.named.get()), (2, 1));
@@ -342,6 +342,66 @@ fn clocks_belong_to_the_innermost_object_and_are_restored() {
 }
 
 #[test]
+fn a_clock_that_starts_late_is_the_objects_own() {
+    struct Late(Cell<Option<f64>>);
+    impl Observe for Late {
+        fn observe(&self, _: Phase, _: &str, _: &mut Observer) {}
+        fn time(&self) -> Option<f64> {
+            self.0.get()
+        }
+    }
+    let late = || Late(Cell::new(None));
+    let tape = record(|| {
+        observe(&Late(Cell::new(Some(26.0))), "", |_| {
+            observe(&late(), "", |part| part.0.set(Some(42.0)));
+            debug!("of the driver");
+        });
+        observe(&late(), "", |_| {
+            debug!("none");
+            set_time(1.0);
+            observe(&late(), "", |_| debug!("of whoever was told"));
+            debug!("and still");
+        });
+        debug!("outside");
+    });
+    let records = tape.records();
+    let said = records.iter().filter(|record| !record.message.contains("ing ")).map(fields);
+    let times: Vec<_> = said.map(|fields| fields["observed.time"].as_f64()).collect();
+    assert_eq!(times, [Some(26.0), None, Some(1.0), Some(1.0), None]);
+}
+
+#[test]
+fn all_records_of_a_piece_of_work_have_its_number() {
+    fn count(tank: &Told<impl Fn(Phase, &mut Observer)>, down: u32) {
+        observe(tank, "count", |tank| {
+            if down > 0 {
+                count(tank, down - 1)
+            }
+        });
+    }
+    let tank = Told("tank", |_, out: &mut Observer| {
+        out.group("state").value("level", &1.0);
+        out.record(Level::INFO, "said");
+    });
+    let records = record(|| count(&tank, 1)).records();
+    let calls: Vec<_> =
+        records.iter().map(|record| fields(record)["observed.call"].as_u64().expect("a number")).collect();
+    let (outer, inner) = (calls[0], calls[3]);
+    assert_ne!(outer, inner);
+    assert_eq!(calls, [[outer; 3], [inner; 3], [inner; 3], [outer; 3]].concat());
+}
+
+#[test]
+fn what_is_missing_in_a_row_leaves_its_place() {
+    let tank = Told("tank", |_, out: &mut Observer| {
+        out.group("observed").value("within", &[Some(1.5), None, Some(2.5)]);
+    });
+    let dump = fields(&record(|| observe(&tank, "", |_| ())).records()[1]);
+    assert_eq!(dump["observed_.within"], json!([1.5, "NaN", 2.5]));
+    assert_eq!(dump["observed.within"], json!(["tank"]), "no group passes for what is said of the object");
+}
+
+#[test]
 fn parts_are_groups_of_the_whole() {
     let pump = Pump { speed: 2.0, ..Pump::default() };
     let plant = Told("plant", |phase, out: &mut Observer| {
@@ -377,7 +437,7 @@ fn a_site_of_its_own_has_the_target_of_its_module() {
     });
     let targets: Vec<_> = records.records().into_iter().map(|record| (record.target, record.file)).collect();
     assert_eq!((&*targets[0].0, targets[0].1.as_deref()), (module_path!(), Some(file!())));
-    assert_eq!(targets[2].0, "spanlake::observe");
+    assert_eq!(targets[2], ("spanlake::observe".to_owned(), None), "a place in this crate would tell nothing");
 }
 
 #[test]

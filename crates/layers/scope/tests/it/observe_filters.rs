@@ -162,6 +162,29 @@ fn spans_of_details_pass_with_the_object_they_began_in() {
     assert_eq!(left(&mut context(&["a"]), work), expected);
 }
 
+#[test]
+fn an_event_does_not_go_by_a_task_that_outlives_the_object() {
+    let work = || {
+        let span = observe(&Part("a", Some(26.0)), "run", |_| debug_span!("task"));
+        span.in_scope(|| debug!("behind a"));
+        let late = info_span!(parent: &span, "late");
+        late.in_scope(|| debug!("in a task below"));
+    };
+    let time = TimeFilter::new();
+    time.set(26.0);
+    let expected = [
+        "Entering a - run",
+        "#### a - Part - Inputs",
+        "begin task",
+        "Exiting a - run",
+        "begin late",
+        "end late",
+        "end task",
+    ];
+    assert_eq!(left(&mut context(&["a"]), work), expected, "its begin and end stay together");
+    assert_eq!(left(&mut time.clone(), work), expected);
+}
+
 /// A record at each level.
 fn at_all_levels() {
     error!("error");
@@ -197,17 +220,26 @@ fn details_pass_from_a_time_on() {
     let (all, none) = (2, 0);
     // (start, the outer object's clock, the inner one's) -> what passes outside and inside the inner one
     let table = [
+        // A clock says 26.
         (10.0, Some(26.0), None, (all, all)),
         (26.0, Some(26.0), None, (all, all)),
         (42.0, Some(26.0), None, (none, none)),
+        // There is none.
         (10.0, None, None, (none, none)),
         (26.0, None, None, (none, none)),
         (42.0, None, None, (none, none)),
-        (10.0, Some(26.0), Some(5.0), (all, none)),
+        // What is nested has its own, that is ahead or behind, or the only one.
+        (10.0, Some(26.0), Some(42.0), (all, all)),
         (26.0, Some(26.0), Some(42.0), (all, all)),
         (42.0, Some(26.0), Some(42.0), (none, all)),
         (42.0, Some(26.0), Some(41.999), (none, none)),
+        (10.0, Some(26.0), Some(5.0), (all, none)),
+        (26.0, Some(26.0), Some(5.0), (all, none)),
+        (42.0, Some(26.0), Some(5.0), (none, none)),
         (10.0, None, Some(26.0), (none, all)),
+        (26.0, None, Some(26.0), (none, all)),
+        (42.0, None, Some(26.0), (none, none)),
+        // No time at all is later than what is no number.
         (26.0, Some(f64::NAN), None, (none, none)),
     ];
     for (start, clock, nested, expected) in table {

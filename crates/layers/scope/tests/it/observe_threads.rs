@@ -31,6 +31,21 @@ fn part(name: &'static str) -> Part {
     Part(name, AtomicU32::new(0))
 }
 
+/// An object whose work is a task.
+struct Job(&'static str);
+
+impl Observe for Job {
+    fn observe(&self, _: Phase, _: &str, _: &mut Observer) {}
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0)
+    }
+
+    fn is_task(&self) -> bool {
+        true
+    }
+}
+
 /// In which objects the record with this message stands.
 fn within(records: &[OwnedRecord], message: &str) -> Vec<String> {
     let record = records.iter().find(|record| record.kind == Kind::Event && record.message == message);
@@ -148,4 +163,15 @@ async fn a_future_that_is_dropped_exits() {
     assert_eq!(within(&records, "Exiting cancelled - wait"), ["cancelled"]);
     assert_eq!(within(&records, "behind it"), [""; 0]);
     assert_eq!(cancelled.1.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_task_whose_future_is_dropped_is_cancelled() {
+    let (recording, tape) = tape();
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(recording));
+    observe_async(Job("done"), "wait", async |_| tokio::task::yield_now().await).await;
+    let mut work = Box::pin(observe_async(Job("dropped"), "wait", async |_| std::future::pending::<()>().await));
+    assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx).is_pending())).await);
+    drop(work);
+    assert_eq!(tape.ends(), ["U succeeded DEBUG done - wait", "V cancelled WARN dropped - wait"]);
 }

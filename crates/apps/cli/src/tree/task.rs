@@ -56,7 +56,7 @@ pub(crate) fn put_name(line: &mut Line, name: Option<&str>) {
 }
 
 fn put_mark(line: &mut Line, task: TaskNode<'_>) {
-    let known = task.name().is_some();
+    let known = task.name().is_some() && !is_only_passed_through(task);
     let (style, mark) = if known { (status_style(task.status()), status_mark(task.status())) } else { (DIM, "?") };
     line.put(style, mark).put(PLAIN, " ");
 }
@@ -84,6 +84,11 @@ fn put_state(line: &mut Line, task: TaskNode<'_>) {
         line.put(PLAIN, format_args!("  {}", words::duration(duration_us)));
     }
     let status = task.status();
+    if is_only_passed_through(task) {
+        let last = words::time_of_day(task.last_us());
+        line.put(DIM, format_args!("  last seen {last} (begin and end not seen)"));
+        return;
+    }
     if status != Status::Succeeded {
         line.put(PLAIN, "  ").put(status_style(status), status);
     }
@@ -93,6 +98,12 @@ fn put_state(line: &mut Line, task: TaskNode<'_>) {
     if !task.begin_seen() {
         line.put(DIM, " (begin not seen)");
     }
+}
+
+/// Whether neither its begin nor its end was seen. Most likely they were not kept, being details to a filter or a level, so
+/// that nothing says that it is open.
+fn is_only_passed_through(task: TaskNode<'_>) -> bool {
+    task.status() == Status::Open && !task.begin_seen()
 }
 
 fn put_error(line: &mut Line, task: TaskNode<'_>, strokes: &str) {

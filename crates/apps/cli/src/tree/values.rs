@@ -53,22 +53,46 @@ fn value_line(strokes: &str, name: &str, value: &DumpValue<'_>) -> Line {
     let mut line = Line::new();
     line.put(DIM, format_args!("{strokes}{INDENT}"));
     line.put(BUSY, if value.is_changed() { "~ " } else { "  " }).data(PLAIN, name).put(DIM, " = ");
-    if let Some(before) = value.before.filter(|_| value.is_changed()) {
-        line.data(DIM, &rounded(before)).put(DIM, " → ");
+    match value.before.filter(|_| value.is_changed()) {
+        Some(before) => put_change(&mut line, before, value.json),
+        None => {
+            line.data(PLAIN, &rounded(value.json));
+        }
     }
-    line.data(PLAIN, &rounded(value.json));
     line
 }
 
-/// A value as text has it: numbers with five significant digits.
+/// What a value was and is now. Where the two look alike, rounded and cut, all digits are shown, or of lists, how much differs.
+fn put_change(line: &mut Line, before: &str, now: &str) {
+    let (old, new) = (rounded(before), rounded(now));
+    if old != new {
+        line.data(DIM, &old).put(DIM, " → ").data(PLAIN, &new);
+    } else if let (Ok(Json::Array(before)), Ok(Json::Array(now))) =
+        (serde_json::from_str(before), serde_json::from_str(now))
+    {
+        let differing = before.iter().zip(&now).filter(|(before, now)| before != now).count();
+        line.data(PLAIN, &new).put(DIM, format_args!("  ({differing} of {} changed)", now.len()));
+    } else {
+        line.data(DIM, before).put(DIM, " → ").data(PLAIN, now);
+    }
+}
+
+/// A value as text has it: numbers with five significant digits, integers with all of theirs.
 fn rounded(json: &str) -> String {
     let mut text = String::new();
     match serde_json::from_str(json) {
+        _ if is_integer(json) => json.clone_into(&mut text),
         Ok(Json::String(value)) => text = value,
         Ok(value) => put_rounded(&mut text, &value_of(value)),
         Err(_) => text.push_str(json),
     }
     text
+}
+
+/// Whether it is one, however large: what is beyond 64 bits would be read as a floating-point number.
+fn is_integer(json: &str) -> bool {
+    let digits = json.strip_prefix('-').unwrap_or(json);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn value_of(json: Json) -> Value<'static> {

@@ -138,26 +138,29 @@ fn an_empty_lake_is_an_empty_tree() {
     assert_eq!(document(&lake, "tree lake --json")["tasks"], json!([]));
 }
 
+/// The fields of a dump of the pump.
+fn dump(call: u64, phase: &str, values: Value) -> Value {
+    let mut fields = json!({
+        "observed.object": "pump", "observed.type": "Pump", "observed.method": "run", "observed.phase": phase,
+        "observed.call": call,
+    });
+    fields.as_object_mut().expect("an object").extend(values.as_object().cloned().expect("an object"));
+    fields
+}
+
 /// A pump at work twice, the second time within itself, and an object outside any task.
 fn observed() -> Lines {
     let mut lines = Lines::default();
-    let dump = |phase: &str, method: &str, values: Value| {
-        let mut fields = json!({
-            "observed.object": "pump", "observed.type": "Pump", "observed.method": method, "observed.phase": phase,
-        });
-        fields.as_object_mut().expect("an object").extend(values.as_object().cloned().expect("an object"));
-        fields
-    };
     let (inputs, outputs) = ("#### pump - Pump - Inputs", "#### pump - Pump - Outputs");
     lines.begin(0, "", "plant");
     lines.event(1, "DEBUG", "", "Entering pump - run", json!({"observed.object": "pump"}));
-    lines.event(2, "TRACE", "", inputs, dump("enter", "run", json!({"in.speed": 1.0 / 3.0, "in.mode": "slow"})));
-    lines.event(3, "TRACE", "", inputs, dump("enter", "run", json!({"in.speed": 2.0})));
-    lines.event(4, "TRACE", "", outputs, dump("exit", "run", json!({"in.speed": 2.0})));
+    lines.event(2, "TRACE", "", inputs, dump(1, "enter", json!({"in.speed": 1.0 / 3.0, "in.mode": "slow"})));
+    lines.event(3, "TRACE", "", inputs, dump(2, "enter", json!({"in.speed": 2.0})));
+    lines.event(4, "TRACE", "", outputs, dump(2, "exit", json!({"in.speed": 2.0})));
     let after = json!({"in.speed": 123_456.7, "in.mode": "slow", "out.flows": [1.0, 2.5e-7, 3], "out.\u{1b}": null});
-    lines.event(5, "TRACE", "", outputs, dump("exit", "run", after));
+    lines.event(5, "TRACE", "", outputs, dump(1, "exit", after));
     lines.end(6, "", "plant", "succeeded", 10);
-    lines.event(7, "TRACE", "-", outputs, dump("exit", "alone", json!({"lone": true})));
+    lines.event(7, "TRACE", "-", outputs, dump(3, "exit", json!({"lone": true})));
     lines
 }
 
@@ -200,4 +203,54 @@ fn the_document_names_the_values_that_changed() {
     let changed: Vec<_> = records.iter().map(|record| record["changed"].clone()).collect();
     assert_eq!(changed, [json!([]), json!([]), json!([]), json!(["in.speed"])]);
     assert_eq!(records[3]["fields"]["out.flows"], json!([1.0, 2.5e-7, 3]));
+}
+
+#[test]
+fn values_find_their_own_work_however_it_is_nested_and_interleaved() {
+    let (inputs, outputs) = ("#### pump - Pump - Inputs", "#### pump - Pump - Outputs");
+    let speed = |speed: i32| json!({"in.speed": speed});
+    let mut lines = Lines::default();
+    lines.begin(0, "", "plant");
+    // Two threads in one method of one object, that which began first ends first.
+    lines.event(1, "TRACE", "", inputs, dump(7, "enter", speed(1)));
+    lines.event(2, "TRACE", "", inputs, dump(8, "enter", speed(2)));
+    lines.event(3, "TRACE", "", outputs, dump(7, "exit", speed(11)));
+    lines.event(4, "TRACE", "", outputs, dump(8, "exit", speed(12)));
+    // Within its own work it said nothing before.
+    lines.event(5, "TRACE", "", inputs, dump(9, "enter", speed(3)));
+    lines.event(6, "TRACE", "", outputs, dump(10, "exit", speed(99)));
+    lines.event(7, "TRACE", "", outputs, dump(9, "exit", speed(13)));
+    lines.end(8, "", "plant", "succeeded", 10);
+    let text = lines.lake().prints("tree lake --values");
+    let speeds: Vec<_> = text.lines().filter_map(|line| Some(line.split_once("speed = ")?.1)).collect();
+    assert_eq!(speeds, ["1", "2", "1 → 11", "2 → 12", "3", "99", "3 → 13"], "{text}");
+}
+
+#[test]
+fn a_change_is_shown_also_where_values_look_alike() {
+    let row = |last: f64| Value::from((0..20).map(f64::from).chain([last]).collect::<Vec<_>>());
+    let mut lines = Lines::default();
+    let values = |near: f64, last: f64| json!({"in.near": near, "in.row": row(last), "in.same": u64::MAX});
+    lines.begin(0, "", "plant");
+    lines.event(1, "TRACE", "", "Inputs", dump(1, "enter", values(1.0, 1.0)));
+    lines.event(2, "TRACE", "", "Outputs", dump(1, "exit", values(1.000_000_1, 2.0)));
+    lines.end(3, "", "plant", "succeeded", 10);
+    let text = lines.lake().prints("tree lake --values");
+    assert!(text.contains("~ near = 1.0 → 1.0000001\n"), "{text}");
+    assert!(
+        text.contains("~ row = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, … 21 in all]  (1 of 21 changed)\n"),
+        "{text}"
+    );
+    assert!(text.contains("  same = 18446744073709551615\n"), "{text}");
+}
+
+#[test]
+fn a_task_of_which_neither_begin_nor_end_was_kept_is_not_called_open() {
+    let mut lines = Lines::default();
+    lines.begin(0, "", "job");
+    lines.event(1, "INFO", "/1", "inside", json!({}));
+    lines.end(2, "", "job", "succeeded", 10);
+    let text = lines.lake().prints("tree lake");
+    assert!(text.contains("? "), "{text}");
+    assert!(text.contains("last seen 13:14:10.001 (begin and end not seen)"), "{text}");
 }

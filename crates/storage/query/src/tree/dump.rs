@@ -1,8 +1,9 @@
 //! What observed objects dumped: the values of each, and what their work has changed.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use spanlake_core::observed::{EXIT, METHOD, OBJECT, PHASE, PREFIX, TYPE};
+use spanlake_core::observed::{CALL, EXIT, PHASE, PREFIX, TYPE};
 
 use super::node::TreeRecord;
 use crate::fields;
@@ -16,7 +17,7 @@ pub struct Dump<'a> {
     pub is_exit: bool,
     /// The values in the order of the record.
     pub values: Vec<DumpValue<'a>>,
-    of: Of<'a>,
+    of: Option<Of<'a>>,
 }
 
 /// A value of a [`Dump`].
@@ -30,13 +31,8 @@ pub struct DumpValue<'a> {
     pub before: Option<&'a str>,
 }
 
-/// Whose work it was, by which the two dumps of one piece are found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Of<'a> {
-    object: Option<Cow<'a, str>>,
-    type_name: Option<Cow<'a, str>>,
-    method: Option<Cow<'a, str>>,
-}
+/// Which piece of work it was, by which its two dumps find each other: host, process, and the number that it has there.
+type Of<'a> = (&'a str, u32, Cow<'a, str>);
 
 impl DumpValue<'_> {
     /// Whether the work has changed it.
@@ -51,17 +47,20 @@ pub(super) fn is_dump(fields: &str) -> bool {
     fields.contains(TYPE) && fields::find(fields, TYPE).is_some()
 }
 
-/// The dumps among records, which are in their order. An object that is at work within its own work is told apart by the
-/// order; two threads that are in one task and in one method of objects of one name are not.
+/// The dumps among records, each behind its work with what was before it.
 pub(super) fn dumps<'a>(records: impl Iterator<Item = TreeRecord<'a>>) -> Vec<Dump<'a>> {
     let mut dumps: Vec<Dump<'a>> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
+    let mut open: HashMap<Of<'a>, usize> = HashMap::new();
     for mut dump in records.enumerate().filter_map(|(at, record)| Dump::of(at, record)) {
-        if !dump.is_exit {
-            open.push(dumps.len());
-        } else if let Some(at) = open.iter().rposition(|at| dumps[*at].of == dump.of) {
-            dump.compare(&dumps[open[at]]);
-            open.truncate(at);
+        match &dump.of {
+            Some(of) if dump.is_exit => {
+                let before = open.remove(of).map(|at| &dumps[at]);
+                before.iter().for_each(|before| dump.compare(before));
+            }
+            Some(of) => {
+                open.insert(of.clone(), dumps.len());
+            }
+            None => {}
         }
         dumps.push(dump);
     }
@@ -75,7 +74,7 @@ impl<'a> Dump<'a> {
             return None;
         }
         let find = |name: &str| fields::find(json, name);
-        let of = Of { object: find(OBJECT), type_name: find(TYPE), method: find(METHOD) };
+        let of = find(CALL).map(|call| (record.host(), record.pid(), call));
         let values = fields::json_pairs(json)?.into_iter().filter(|(name, _)| !name.starts_with(PREFIX));
         let values = values.map(|(name, json)| DumpValue { name, json, before: None }).collect();
         Some(Self { at, is_exit: find(PHASE).as_deref() == Some(EXIT), values, of })

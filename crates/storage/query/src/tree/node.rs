@@ -241,6 +241,16 @@ impl<'a> TreeRecord<'a> {
         self.place().and_then(|place| place.line)
     }
 
+    /// The machine it was made on.
+    pub(super) fn host(self) -> &'a str {
+        self.place().map_or("", |place| &place.host)
+    }
+
+    /// The process it was made in.
+    pub(super) fn pid(self) -> u32 {
+        self.place().map_or(0, |place| place.pid)
+    }
+
     fn place(self) -> Option<&'a Origin> {
         self.tree.origins.get(self.stored.place as usize)
     }

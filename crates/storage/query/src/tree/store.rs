@@ -71,7 +71,7 @@ pub(super) struct Stored {
     pub(super) is_loss: bool,
 }
 
-/// Where records come from: in the program, or for a task, which process.
+/// Where records come from: in the program, and of events, or of a task alone, in which process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) target: String,
@@ -172,8 +172,8 @@ impl Stored {
         if record.fields != "{}" {
             text.push_str(&record.fields);
         }
-        let place = Origin { target: record.target, file: record.file, line: record.line, ..Origin::default() };
-        let place = origins.number(place);
+        let OwnedRecord { target, file, line, host, pid, .. } = record;
+        let place = origins.number(Origin { target, file, line, host, pid, service: None });
         Self { seq, ts_us, text: text.into_boxed_str(), message_len, place, level, is_loss }
     }
 

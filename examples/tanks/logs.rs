@@ -8,24 +8,20 @@ use std::time::Duration;
 
 use spanlake::observe::{ContextFilter, TimeFilter};
 use spanlake::prelude::*;
+use tracing::info_span;
 use tracing::subscriber::with_default;
-use tracing::{Level, info_span};
 use tracing_subscriber::Registry;
 
 use crate::known::{KNOWN, TOLERANCE_M};
 use crate::simulation::Simulation;
-
-/// Which records are wanted.
-pub(crate) struct Wanted {
-    pub(crate) level: Level,
-    /// Of details, those of this object.
-    pub(crate) only: Option<&'static str>,
-    /// Of details, those from this time of the simulation on.
-    pub(crate) from_s: Option<f64>,
-}
+use crate::wanted::Wanted;
 
 /// A log as text.
-pub(crate) struct Log(String);
+pub(crate) struct Log {
+    text: String,
+    /// By how much the worst level was off.
+    pub(crate) worst_error_m: f64,
+}
 
 /// Memory that a sink writes to.
 #[derive(Clone, Default)]
@@ -35,18 +31,12 @@ const STEP_S: f64 = 0.5;
 const STEPS: u32 = 20;
 const LONG: Duration = Duration::from_secs(30);
 
-impl Default for Wanted {
-    fn default() -> Self {
-        Self { level: Level::INFO, only: None, from_s: None }
-    }
-}
-
 /// Runs the simulation, checks its numbers, and gives what was logged.
 pub(crate) fn of(wanted: &Wanted) -> Result<Log, Box<dyn Error>> {
     let memory = Memory::default();
     let (context, time) = (ContextFilter::new(), TimeFilter::new());
     // Cheap clones, by which a program changes them also while it runs.
-    wanted.only.iter().for_each(|name| context.set([*name]));
+    wanted.only.iter().for_each(|name| context.set([name]));
     wanted.from_s.iter().for_each(|start| time.set(*start));
     let level = LevelFilter::from_level(wanted.level);
     let sink = StreamSink::to("memory", memory.clone()).level(level);
@@ -56,8 +46,9 @@ pub(crate) fn of(wanted: &Wanted) -> Result<Log, Box<dyn Error>> {
         with_default(Registry::default().with(capture).with(level), || Simulation::new(&KNOWN, STEP_S).run(STEPS))?;
     let report = guard.shutdown(LONG)?;
     must(report.is_complete(), "nothing is lost")?;
-    must(KNOWN.worst_error_m(&levels) < TOLERANCE_M, "the levels are those of the known solution")?;
-    Ok(Log(memory.text()))
+    let worst_error_m = KNOWN.worst_error_m(&levels);
+    must(worst_error_m < TOLERANCE_M, "the levels are those of the known solution")?;
+    Ok(Log { text: memory.text(), worst_error_m })
 }
 
 /// How many steps of the simulation lead to this time or a later one.
@@ -86,11 +77,11 @@ pub(crate) fn must(holds: bool, what: &str) -> Result<(), Box<dyn Error>> {
 
 impl Log {
     pub(crate) fn lines(&self) -> usize {
-        self.0.lines().count()
+        self.text.lines().count()
     }
 
     pub(crate) fn head(&self, lines: usize) -> String {
-        self.0.lines().take(lines).map(|line| format!("{}\n", shortened(line))).collect()
+        self.text.lines().take(lines).map(|line| format!("{}\n", shortened(line))).collect()
     }
 
     /// How many records are below INFO.
@@ -108,7 +99,7 @@ impl Log {
     }
 
     fn count(&self, text: &str) -> usize {
-        self.0.lines().filter(|line| line.contains(text)).count()
+        self.text.lines().filter(|line| line.contains(text)).count()
     }
 }
 

@@ -5,8 +5,9 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use spanlake::lake::{Every, RollingFileSink};
-use spanlake::observe::{ContextFilter, Observe, observe};
+use spanlake::Pipe;
+use spanlake::lake::{Every, RollingFileSink, TestSink};
+use spanlake::observe::{ContextFilter, Observe, TimeFilter, observe};
 use spanlake::prelude::*;
 use spanlake_query::{Filter, Format, Lake};
 use tracing::{info, info_span};
@@ -105,6 +106,58 @@ fn a_handle_rolls_between_runs() {
     let files = files(folder.path());
     assert_eq!(files.len(), 3);
     assert!(files[0].contains("run 5\n") && files[2].contains("run 3\n"), "{files:?}");
+}
+
+/// A part of a plant, which may have a clock.
+#[derive(Observe)]
+#[observe(name = self.name)]
+struct Part {
+    name: &'static str,
+    #[observe(time)]
+    time: Option<f64>,
+}
+
+#[test]
+fn filters_of_one_sink_leave_the_others_whole_also_when_they_change() {
+    let sinks = [TestSink::new(), TestSink::new(), TestSink::new()];
+    let seen = [0, 1, 2].map(|at: usize| sinks[at].handle());
+    let [whole, by_context, by_time] = sinks.map(Pipe::to);
+    let (context, time) = (ContextFilter::new(), TimeFilter::new());
+    let (capture, guard) = CaptureLayer::builder()
+        .level(LevelFilter::TRACE)
+        .pipe(whole)
+        .pipe(by_context.processor(context.clone()))
+        .pipe(by_time.processor(time.clone()))
+        .build()
+        .expect("a thread");
+    let work = || {
+        tracing::debug!("alone");
+        observe(&Part { name: "a", time: Some(10.0) }, "run", |_| {
+            observe(&Part { name: "b", time: Some(26.0) }, "run", |_| tracing::trace!("in b"));
+        });
+        info!("an info");
+        guard.flush(LONG);
+        seen.each_ref().map(|seen| {
+            let messages = seen.records().into_iter().map(|record| record.message).collect::<Vec<_>>();
+            seen.clear();
+            messages
+        })
+    };
+    let all =
+        ["alone", "Entering a - run", "Entering b - run", "in b", "Exiting b - run", "Exiting a - run", "an info"];
+    let in_b = ["Entering b - run", "in b", "Exiting b - run", "an info"];
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), || {
+        assert_eq!(work(), [&all[..], &all, &all], "nothing is set");
+        context.set(["b"]);
+        assert_eq!(work(), [&all[..], &in_b, &all]);
+        time.set(26.0);
+        assert_eq!(work(), [&all[..], &in_b, &in_b]);
+        (context.set(["a"]), time.set(42.0));
+        assert_eq!(work(), [&all[..], &all[1..], &["an info"]]);
+        (context.clear(), time.clear());
+        assert_eq!(work(), [&all[..], &all, &all], "nothing is set any more");
+    });
+    assert!(guard.shutdown(LONG).expect("in time").is_complete());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which details pass the filters by context and by time; what is no detail always does.
 
 use std::borrow::Cow;
+use std::panic::catch_unwind;
 
 use spanlake_core::{Kind, Level, OwnedRecord, Processor};
 use spanlake_scope::observe::{ContextFilter, Observe, Observer, Phase, TimeFilter, observe};
@@ -160,6 +161,46 @@ fn spans_of_details_pass_with_the_object_they_began_in() {
     let expected =
         ["Entering a - run", "#### a - Part - Inputs", "begin inside", "in", "end inside", "Exiting a - run"];
     assert_eq!(left(&mut context(&["a"]), work), expected);
+}
+
+#[test]
+fn however_the_work_ends_what_follows_is_outside() {
+    fn early(is_early: bool) -> Result<(), ()> {
+        observe(&part("a"), "early", |_| {
+            if is_early {
+                return Err(());
+            }
+            Ok(())
+        })
+    }
+    let breaks = || catch_unwind(|| observe(&part("a"), "break", |_| panic!("it broke"))).expect_err("a panic");
+    let work = || {
+        observe(&part("outer"), "run", |_| {
+            breaks();
+            debug!("behind the panic");
+            assert_eq!(early(true), Err(()));
+            debug!("behind the return");
+            observe(&part("a"), "run", |_| {
+                breaks();
+                debug!("still in a");
+            });
+            debug!("behind it all");
+        });
+    };
+    let lines = left(&mut context(&["a"]), work);
+    let lines: Vec<_> = lines.iter().filter(|line| !line.starts_with("####")).collect();
+    let expected = [
+        "Entering a - break",
+        "Exiting a - break",
+        "Entering a - early",
+        "Exiting a - early",
+        "Entering a - run",
+        "Entering a - break",
+        "Exiting a - break",
+        "still in a",
+        "Exiting a - run",
+    ];
+    assert_eq!(lines, expected);
 }
 
 #[test]

@@ -228,7 +228,8 @@ macro_rules! observe_async {
 /// The name of a type without paths, and without what it is made of.
 fn short_name(path: &str) -> &str {
     let name = path.split('<').next().unwrap_or(path);
-    name.rsplit("::").next().unwrap_or(name)
+    // By one character, as that is found a good deal faster than two.
+    name.rsplit(':').next().unwrap_or(name)
 }
 
 macro_rules! observe_through {

@@ -152,9 +152,11 @@ fn filters_of_one_sink_leave_the_others_whole_also_when_they_change() {
         assert_eq!(work(), [&all[..], &in_b, &all]);
         time.set(26.0);
         assert_eq!(work(), [&all[..], &in_b, &in_b]);
-        (context.set(["a"]), time.set(42.0));
+        context.set(["a"]);
+        time.set(42.0);
         assert_eq!(work(), [&all[..], &all[1..], &["an info"]]);
-        (context.clear(), time.clear());
+        context.clear();
+        time.clear();
         assert_eq!(work(), [&all[..], &all, &all], "nothing is set any more");
     });
     assert!(guard.shutdown(LONG).expect("in time").is_complete());

@@ -8,7 +8,7 @@ mod from_file;
 pub use init::{Builder, DEFAULT_CONSOLE_LEVEL, DEFAULT_FILE_LEVEL, DEFAULT_LAKE, builder, init};
 
 #[cfg(feature = "config")]
-pub use from_file::{Started, init_from, init_from_file};
+pub use from_file::{Reloaded, Reloader, Started, init_from, init_from_file};
 
 pub use spanlake_capture::{CaptureHandle, CaptureLayer, CaptureLayerBuilder, DrainHandle, Guard};
 #[cfg(feature = "config")]

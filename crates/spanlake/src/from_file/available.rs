@@ -6,10 +6,6 @@ use spanlake_config::{Config, Diagnostics};
 /// Refuses what the file asks for and is not there.
 pub(super) fn check(config: &Config) -> Result<(), Diagnostics> {
     let mut missing = Missing { config, all: Vec::new() };
-    for key in ["verbosity", "loggers", "pipelines"] {
-        missing.in_this_version(key.to_owned());
-    }
-    missing.in_this_version("reload.on".to_owned());
     missing.built_without("etl", cfg!(feature = "etl"), "etl");
     if let Some(Some(Lineage::Http(_))) = config.settings().etl.on().map(|etl| &etl.lineage) {
         missing.built_without("etl.lineage", cfg!(feature = "lineage-http"), "lineage-http");
@@ -31,12 +27,6 @@ struct Missing<'a> {
 }
 
 impl Missing<'_> {
-    fn in_this_version(&mut self, key: String) {
-        if self.config.is_set(&key) {
-            self.all.push((key, "not available in this version".to_owned(), "no such key".to_owned()));
-        }
-    }
-
     /// A part that is left out by a feature.
     fn built_without(&mut self, key: &str, is_there: bool, feature: &str) {
         if !is_there && self.config.is_set(key) {
@@ -46,8 +36,6 @@ impl Missing<'_> {
     }
 
     fn sink(&mut self, key: &str, sink: &Sink) {
-        self.in_this_version(format!("{key}.processors"));
-        self.in_this_version(format!("{key}.backlog"));
         match &sink.kind {
             SinkKind::Parquet(_) => self.built_without(key, cfg!(feature = "parquet"), "parquet"),
             SinkKind::RollingFile(rolling) => {

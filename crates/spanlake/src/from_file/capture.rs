@@ -6,12 +6,13 @@ use spanlake_capture::{CaptureLayer, CaptureLayerBuilder};
 use spanlake_config::settings::End;
 use spanlake_config::{Settings, settings};
 use spanlake_core::spool::{FOLDER, SpoolOptions};
-use spanlake_core::{Error, LevelFilter, Policy};
+use spanlake_core::{Error, Policy};
 use spanlake_lake::{Keeper, Limits};
+use spanlake_scope::Verbosity;
 
-use super::processors::steps;
+use super::plan::plan;
 use super::records;
-use super::sinks::{Sinks, bytes, memory};
+use super::sinks::{bytes, memory};
 
 /// The limits of the lake.
 pub(super) fn limits(settings: &Settings) -> Limits {
@@ -23,15 +24,13 @@ pub(super) fn limits(settings: &Settings) -> Limits {
     max_per_hour.iter().fold(limits, |limits, size| limits.max_bytes_per_hour(bytes(*size)))
 }
 
-/// The most verbose level that anybody gets.
-pub(super) fn level(settings: &Settings) -> LevelFilter {
-    let levels = settings.sinks.iter().map(|(_, sink)| settings.level_of(sink));
-    levels.max().unwrap_or(LevelFilter::OFF)
-}
-
 /// The layer's settings.
-pub(super) fn builder(settings: &Settings, keeper: &Keeper, level: LevelFilter) -> Result<CaptureLayerBuilder, Error> {
-    let builder = CaptureLayer::builder().level(level).service(settings.service.as_deref().unwrap_or_default());
+pub(super) fn builder(
+    settings: &Settings,
+    keeper: &Keeper,
+    verbosity: &Verbosity,
+) -> Result<CaptureLayerBuilder, Error> {
+    let builder = CaptureLayer::builder().verbosity(verbosity).service(settings.service.as_deref().unwrap_or_default());
     let builder = queue(settings, builder);
     let builder = settings.shutdown.on.iter().fold(builder, |builder, end| match end {
         End::Exit => builder.shutdown_at_exit(),
@@ -40,26 +39,7 @@ pub(super) fn builder(settings: &Settings, keeper: &Keeper, level: LevelFilter) 
         _ => builder,
     });
     let builder = builder.shutdown_timeout(settings.shutdown.timeout).redact(records::redaction(&settings.redact));
-    sinks(settings, keeper, processors(settings, builder)?)
-}
-
-/// The steps that were asked for, then those that remember: what they are told to forget must not have been counted.
-fn processors(settings: &Settings, builder: CaptureLayerBuilder) -> Result<CaptureLayerBuilder, Error> {
-    let builder = builder.processor(steps(&settings.processors)?);
-    let builder = records::fold(settings).into_iter().fold(builder, CaptureLayerBuilder::processor);
-    Ok(records::recorder(settings).into_iter().fold(builder, CaptureLayerBuilder::processor))
-}
-
-fn sinks(settings: &Settings, keeper: &Keeper, mut builder: CaptureLayerBuilder) -> Result<CaptureLayerBuilder, Error> {
-    let sinks = Sinks { settings, keeper };
-    for (_, sink) in settings.sinks.iter().filter(|(name, _)| !sinks.is_fallback(name)) {
-        builder = match sinks.with_fallback(sink)? {
-            (None, _) => builder,
-            (Some(sink), None) => builder.sink(sink),
-            (Some(sink), Some(fallback)) => builder.sink_or(sink, fallback),
-        };
-    }
-    Ok(builder)
+    Ok(builder.plan(plan(settings, keeper, &[])?))
 }
 
 fn queue(settings: &Settings, builder: CaptureLayerBuilder) -> CaptureLayerBuilder {

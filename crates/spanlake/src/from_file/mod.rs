@@ -5,19 +5,23 @@ mod render;
 mod processors;
 mod records;
 mod sinks;
+mod plan;
 mod capture;
+mod reload;
 #[cfg(feature = "etl")]
 mod etl;
+
+pub use reload::{Reloaded, Reloader};
 
 use std::path::Path;
 
 use spanlake_capture::{CaptureLayer, Guard};
 use spanlake_config::{Config, Settings};
-use spanlake_core::{Error, LevelFilter};
+use spanlake_core::Error;
 #[cfg(feature = "etl")]
 use spanlake_etl::{EtlLayer, Job};
 use spanlake_lake::Keeper;
-use spanlake_scope::{ScopeLayer, install_panic_hook};
+use spanlake_scope::{ScopeLayer, Verbosity, install_panic_hook};
 use tracing_core::Dispatch;
 use tracing_subscriber::prelude::*;
 
@@ -31,6 +35,8 @@ pub struct Started {
     /// The job, when the file has `etl`; to be finished before the guard goes.
     #[cfg(feature = "etl")]
     pub job: Option<Job>,
+    /// Puts another configuration in place while the program runs.
+    pub reloader: Reloader,
     /// Ends it well; see [`Guard`].
     pub guard: Guard,
 }
@@ -65,26 +71,29 @@ pub fn init_from(config: Config) -> Result<Started, Error> {
     let settings = config.settings();
     let lake = Path::new(settings.lake.path.as_str());
     let keeper = Keeper::new(lake, capture::limits(settings));
-    let level = capture::level(settings);
-    let builder = capture::builder(settings, &keeper, level)?;
+    let verbosity = Verbosity::new(plan::base(settings));
+    verbosity.set(plan::directives(settings)?);
+    let builder = capture::builder(settings, &keeper, &verbosity)?;
     make_lake(lake)?;
     if settings.layers.log {
         // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
-        take_in_log(level)?;
+        take_in_log(&verbosity)?;
     }
     let (layer, guard) = builder.build()?;
     #[cfg(feature = "etl")]
     let (etl, job) = etl::build(settings)?.unzip();
     #[cfg(not(feature = "etl"))]
     let etl = None;
-    set_global(dispatch(settings, layer, etl, level))?;
+    set_global(dispatch(settings, layer, etl, &verbosity))?;
     if settings.layers.panics {
         install_panic_hook();
     }
     recover(lake, &keeper);
+    let reloader = Reloader::new(guard.handle(), keeper, config)?;
     Ok(Started {
         #[cfg(feature = "etl")]
         job,
+        reloader,
         guard,
     })
 }
@@ -93,18 +102,18 @@ pub fn init_from(config: Config) -> Result<Started, Error> {
 type EtlLayer = std::convert::Infallible;
 
 /// The stack. No layer in an `Option`, which does not tell its layer what stack it is in.
-fn dispatch(settings: &Settings, capture: CaptureLayer, etl: Option<EtlLayer>, level: LevelFilter) -> Dispatch {
+fn dispatch(settings: &Settings, capture: CaptureLayer, etl: Option<EtlLayer>, verbosity: &Verbosity) -> Dispatch {
     let scope = ScopeLayer::builder();
     let scope = if settings.layers.carrier { scope.continue_from_env() } else { scope };
     let stack = tracing_subscriber::registry().with(scope.build());
     // The level is in front of everything, so that what nobody wants costs nothing.
     match (settings.layers.capture, etl) {
-        (true, None) => Dispatch::new(stack.with(capture).with(level)),
-        (false, None) => Dispatch::new(stack.with(level)),
+        (true, None) => Dispatch::new(stack.with(capture).with(verbosity.filter())),
+        (false, None) => Dispatch::new(stack.with(verbosity.filter())),
         #[cfg(feature = "etl")]
-        (true, Some(etl)) => Dispatch::new(stack.with(capture).with(etl).with(level)),
+        (true, Some(etl)) => Dispatch::new(stack.with(capture).with(etl).with(verbosity.filter())),
         #[cfg(feature = "etl")]
-        (false, Some(etl)) => Dispatch::new(stack.with(etl).with(level)),
+        (false, Some(etl)) => Dispatch::new(stack.with(etl).with(verbosity.filter())),
         #[cfg(not(feature = "etl"))]
         (_, Some(never)) => match never {},
     }

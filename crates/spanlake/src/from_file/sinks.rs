@@ -4,39 +4,57 @@ use std::num::{NonZeroU64, NonZeroUsize};
 
 use spanlake_config::settings::{self, FileSink as File, RollingFileSink as Rolling, Sink, SinkKind};
 use spanlake_config::{Settings, Size};
-use spanlake_core::{Error, LevelFilter};
+use spanlake_core::{Error, LevelFilter, Pipe};
 #[cfg(feature = "parquet")]
 use spanlake_lake::ParquetSink;
 use spanlake_lake::{
     Every, Existing, FileSink, JsonlSink, Keeper, NullSink, RollingFileSink, StreamSink, SystemLogSink,
 };
 
+use super::processors::steps;
 use super::render::renderer;
 
 type Made = Box<dyn spanlake_core::Sink>;
 
-/// All sinks that are to be made, which open nothing before the first record comes.
+/// All pipes that are to be made, which open nothing before the first record comes.
 pub(super) struct Sinks<'a> {
     pub(super) settings: &'a Settings,
     pub(super) keeper: &'a Keeper,
+    /// The most verbose level that is recorded when nobody turns it up.
+    pub(super) base: LevelFilter,
 }
 
 impl Sinks<'_> {
     /// Whether a sink only stands in for another one.
     pub(super) fn is_fallback(&self, name: &str) -> bool {
-        let mut fallbacks = self.settings.sinks.iter().filter_map(|(_, sink)| sink.common.fallback.as_ref());
-        fallbacks.any(|fallback| fallback.as_str() == name)
+        let fallbacks = self.settings.sinks.iter().filter_map(|(_, sink)| sink.common.fallback.as_ref());
+        fallbacks.into_iter().any(|fallback| fallback.as_str() == name)
     }
 
-    /// A sink and what stands in for it. None where the program was built without it, and the file did not ask for it.
-    pub(super) fn with_fallback(&self, sink: &Sink) -> Result<(Option<Made>, Option<Made>), Error> {
-        let fallback = sink.common.fallback.as_ref().and_then(|name| self.settings.sinks.get(name));
-        Ok((self.make(sink)?, fallback.map(|fallback| self.make(fallback)).transpose()?.flatten()))
+    /// The pipe to a sink. None where the program was built without it, and the file did not ask for it.
+    pub(super) fn pipe(&self, name: &str, sink: &Sink) -> Result<Option<Pipe>, Error> {
+        let Some(made) = self.make(sink)? else {
+            return Ok(None);
+        };
+        let common = &sink.common;
+        let pipe = Pipe::to(made).named(name).level(self.level(sink)).processor(steps(&common.processors)?);
+        let pipe = common.backlog.iter().fold(pipe, |pipe, size| pipe.backlog_bytes(memory(*size)));
+        let fallback = common.fallback.as_ref().and_then(|name| self.settings.sinks.get(name));
+        let fallback = fallback.map(|fallback| self.make(fallback)).transpose()?.flatten();
+        Ok(Some(fallback.into_iter().fold(pipe, Pipe::fallback)))
+    }
+
+    /// What a sink takes. Whatever is turned up while the program runs is for sinks that are not watched and set no level,
+    /// unless these are to have less than a console.
+    pub(super) fn level(&self, sink: &Sink) -> LevelFilter {
+        let level = self.settings.level_of(sink);
+        let is_open = sink.common.level.is_none() && !sink.is_console() && level >= self.base;
+        if is_open { LevelFilter::TRACE } else { level }
     }
 
     fn make(&self, sink: &Sink) -> Result<Option<Made>, Error> {
         let (lake, partition) = (self.settings.lake.path.as_str(), self.settings.lake.partition.clone());
-        let (keeper, level) = (self.keeper, self.settings.level_of(sink));
+        let (keeper, level) = (self.keeper, self.level(sink));
         Ok(Some(match &sink.kind {
             SinkKind::Stderr(stream) => stream_to(StreamSink::stderr(), stream, level)?,
             SinkKind::Stdout(stream) => stream_to(StreamSink::stdout(), stream, level)?,

@@ -192,8 +192,7 @@ impl Builder {
             if console == LevelFilter::OFF { capture } else { capture.sink(StreamSink::stderr().level(console)) };
         make_lake(&lake)?;
         // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
-        take_in_log(level)?;
-        verbosity.watch(|level| log::set_max_level(level.as_log()));
+        take_in_log(&verbosity)?;
         let (capture, guard) = capture.build()?;
         let scope = ScopeLayer::builder().continue_from_env().build();
         let stack = tracing_subscriber::registry().with(scope).with(capture);
@@ -218,10 +217,12 @@ pub(crate) fn make_lake(lake: &Path) -> Result<(), Error> {
         .map_err(|error| Error::io("Builder", "cannot make the lake's folder", error).with("path", lake.display()))
 }
 
-/// Makes events of what crates log through `log`.
-pub(crate) fn take_in_log(level: LevelFilter) -> Result<(), Error> {
-    let set = LogTracer::builder().with_max_level(level.as_log()).init();
-    set.map_err(|error| refused("a global logger was set before").caused_by(error))
+/// Makes events of what crates log through `log`, as far as anybody may want them.
+pub(crate) fn take_in_log(verbosity: &Verbosity) -> Result<(), Error> {
+    let set = LogTracer::builder().with_max_level(log::LevelFilter::Off).init();
+    set.map_err(|error| refused("a global logger was set before").caused_by(error))?;
+    verbosity.watch(|level| log::set_max_level(level.as_log()));
+    Ok(())
 }
 
 pub(crate) fn set_global(dispatch: Dispatch) -> Result<(), Error> {

@@ -12,10 +12,16 @@ use crate::units::Size;
 /// The name of the logger of all targets that have no other.
 pub const ROOT: &str = "root";
 
+/// The bounds of `etl.flush_every`.
+const LEAST_ETL_FLUSH_EVERY: Duration = Duration::from_millis(1);
+const LONGEST_ETL_FLUSH_EVERY: Duration = Duration::from_secs(86_400);
+
 /// All faults of combinations.
 pub(crate) fn check(settings: &Settings) -> Vec<Fault> {
     let mut check = Check { sinks: &settings.sinks, faults: Vec::new() };
     check.queue(settings);
+    check.verbosity(settings);
+    check.is_any_sink(settings);
     check.sinks();
     check.pipelines(settings);
     check.loggers(settings);
@@ -61,7 +67,32 @@ impl Check<'_> {
         }
     }
 
+    // === levels ===
+
+    fn verbosity(&mut self, settings: &Settings) {
+        for (at, directive) in settings.verbosity.iter().enumerate() {
+            if let Some(target) = &directive.target {
+                self.prefix(&format!("verbosity[{at}].target"), target, "names with `::` between them");
+            }
+        }
+    }
+
+    /// Whether a text may begin a target.
+    fn prefix(&mut self, key: &str, target: &Placed<String>, expected: &str) {
+        if target.split("::").any(|part| part.trim().is_empty()) {
+            let fault = Fault::new(target.span, format!("`{}` is no prefix of a target", **target)).key(key);
+            self.refuse(fault.expected(expected));
+        }
+    }
+
     // === sinks ===
+
+    fn is_any_sink(&mut self, settings: &Settings) {
+        if self.sinks.known().next().is_none() {
+            let fault = Fault::new(settings.sinks.span, "there is no sink, so records would go nowhere").key("sinks");
+            self.refuse(fault.expected("at least one; the kind `null` drops what it gets"));
+        }
+    }
 
     fn sinks(&mut self) {
         let mut fallbacks = HashMap::new();
@@ -101,6 +132,18 @@ impl Check<'_> {
         } else if let Some(first) = taken.insert(fallback, name) {
             let message = format!("`{}` is the fallback of `{first}` already", **fallback);
             self.refuse(Fault::new(fallback.span, message).key(key).expected("a sink that is no other's fallback"));
+        } else if let Some((placed, other)) = self.sinks.placed().find(|(placed, _)| ***placed == **fallback) {
+            self.plain_fallback(placed, other, name);
+        }
+    }
+
+    /// What stands in for another sink gets what that one's level, steps and backlog have let through.
+    fn plain_fallback(&mut self, name: &Placed<String>, fallback: &Sink, of: &str) {
+        let common = &fallback.common;
+        if common.level.is_some() || common.backlog.is_some() || !common.processors.is_empty() {
+            let message = format!("`{}` is the fallback of `{of}`, and gets what that could not take", **name);
+            let fault = Fault::new(name.span, message).key(format!("sinks.{}", **name));
+            self.refuse(fault.expected("neither `level`, `processors` nor `backlog`"));
         }
     }
 
@@ -141,9 +184,9 @@ impl Check<'_> {
             let fault = Fault::new(name.span, "nothing says when the next file begins").key(key);
             self.refuse(fault.expected("`max_file`, `every` or both"));
         }
-        if let Some(every) = rolling.every.as_ref().filter(|every| ***every < Duration::from_secs(1)) {
-            let fault = Fault::new(every.span, "a new file more often than every second").key(format!("{key}.every"));
-            self.refuse(fault.expected("at least `1 s`"));
+        if let Some(every) = rolling.every.as_ref().filter(|every| !is_whole_seconds(every)) {
+            let fault = Fault::new(every.span, "no whole seconds").key(format!("{key}.every"));
+            self.refuse(fault.expected("whole seconds, at least `1 s`"));
         }
         if let (Some(file), Some(total)) = (rolling.max_file, &rolling.max_total)
             && total.as_bytes() < file.as_bytes()
@@ -173,19 +216,12 @@ impl Check<'_> {
     fn loggers(&mut self, settings: &Settings) {
         for (target, logger) in settings.loggers.placed() {
             let key = format!("loggers.{}", **target);
-            self.target(&key, target);
+            self.prefix(&key, target, "names with `::` between them, or `root`");
             self.sink_names(&key, logger.sinks.as_deref().unwrap_or_default());
             for (at, name) in logger.pipelines.iter().flatten().enumerate() {
                 self.named("pipeline", name, settings.pipelines.known(), format!("{key}.pipelines[{at}]"));
             }
             self.leads_somewhere(&key, target, logger);
-        }
-    }
-
-    fn target(&mut self, key: &str, target: &Placed<String>) {
-        if **target != ROOT && target.split("::").any(|part| part.trim().is_empty()) {
-            let fault = Fault::new(target.span, format!("`{}` is no prefix of a target", **target)).key(key);
-            self.refuse(fault.expected("names with `::` between them, or `root`"));
         }
     }
 
@@ -216,7 +252,10 @@ impl Check<'_> {
     // === etl ===
 
     fn etl(&mut self, etl: &Etl) {
-        self.more_than_nothing("etl.flush_every", &etl.flush_every);
+        if !(LEAST_ETL_FLUSH_EVERY..=LONGEST_ETL_FLUSH_EVERY).contains(&*etl.flush_every) {
+            let fault = Fault::new(etl.flush_every.span, "too often, or too seldom").key("etl.flush_every");
+            self.refuse(fault.expected("from `1 ms` to `1 day`"));
+        }
         if let Some(retention) = etl.retention.as_ref().filter(|retention| !is_whole_hours(retention)) {
             let fault = Fault::new(retention.span, "no whole hours").key("etl.retention");
             self.refuse(fault.expected("whole hours, at least `1 h`"));
@@ -233,6 +272,10 @@ impl Check<'_> {
 
 fn is_whole_hours(duration: &Duration) -> bool {
     !duration.is_zero() && duration.as_secs().is_multiple_of(3_600) && duration.subsec_nanos() == 0
+}
+
+fn is_whole_seconds(duration: &Duration) -> bool {
+    !duration.is_zero() && duration.subsec_nanos() == 0
 }
 
 /// A path without the parts that say nothing; nothing is looked up on a disk.

@@ -39,6 +39,7 @@ fn shape(of: &Shape, definitions: &mut Definitions) -> Vec<Entry> {
         Shape::Integer { least, most } => {
             vec![entry("type", "integer".into()), entry("minimum", (*least).into()), entry("maximum", (*most).into())]
         }
+        Shape::Number => vec![entry("type", "number".into())],
         Shape::Scalar => vec![types(&["string", "number", "boolean"])],
         Shape::Words(words) => vec![entry("type", "string".into()), entry("pattern", any_case(words).into())],
         Shape::Duration => pattern(units::duration_pattern(), &["5 s", "10 minutes", "30 days"]),

@@ -136,6 +136,10 @@ impl<T: Setting> Setting for Entries<T> {
         };
         let mut read = Self::none();
         for entry in entries {
+            if entry.key.trim().is_empty() {
+                reader.refuse::<()>(Fault::new(entry.key_span, "the name is empty").expected("a name"));
+                continue;
+            }
             match reader.below(entry.key.clone(), |reader| T::read(&entry.node, reader)) {
                 Some(value) => read.entries.push((Placed::new(entry.key.clone(), entry.key_span), value)),
                 // A fault was noted; the others are looked at all the same.
@@ -343,6 +347,25 @@ fn integer(node: &Node, shape: &Shape, reader: &mut Reader) -> Option<i128> {
     }
     reader.tell(number.to_string(), node.span);
     Some(*number)
+}
+
+impl Setting for f64 {
+    fn shape() -> Shape {
+        Shape::Number
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let number = match &node.value {
+            Value::Number(number) => *number,
+            Value::Integer(number) => *number as Self,
+            _ => return reader.refuse_kind(node, &Self::shape()),
+        };
+        if !number.is_finite() {
+            return reader.refuse(Fault::new(node.span, "no number").expected(Self::shape().expectation()));
+        }
+        reader.tell(number.to_string(), node.span);
+        Some(number)
+    }
 }
 
 impl Setting for Scalar {

@@ -14,6 +14,8 @@ pub(crate) enum Shape {
         least: i128,
         most: i128,
     },
+    /// Any number that there is.
+    Number,
     /// A text, number or truth value, which goes into records as it is.
     Scalar,
     /// One of these words, in any case of letters.
@@ -75,6 +77,7 @@ impl Shape {
             Self::Text(what) => (*what).to_owned(),
             Self::Integer { least, most } if *most > i128::from(u32::MAX) => format!("an integer, at least {least}"),
             Self::Integer { least, most } => format!("an integer from {least} to {most}"),
+            Self::Number => "a number".to_owned(),
             Self::Scalar => "a text, a number, or true or false".to_owned(),
             Self::Words(words) => crate::fault::one_of(words.iter().map(|(word, _)| *word)),
             Self::Duration => "a duration with its unit, such as `100 ms`, `5s`, `10 minutes` or `30 days`".to_owned(),

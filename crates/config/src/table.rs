@@ -80,9 +80,10 @@ fn kind_of(text: &str, node: &Node, shape: &KindsShape, reader: &mut Reader) -> 
 /// What is wrong with a combination of keys, and what was expected instead.
 pub(crate) type Wrong = Option<(&'static str, &'static str)>;
 
-/// Notes what is wrong with the keys of one map together.
-pub(crate) fn refuse_wrong(wrong: Wrong, node: &Node, reader: &mut Reader) -> Option<()> {
-    let Some((message, expected)) = wrong else {
+/// Notes what is wrong with the keys of one map together, unless one of them is wrong by itself: without what could not be
+/// read the others may look wrong.
+pub(crate) fn refuse_wrong(wrong: Wrong, node: &Node, known_faults: usize, reader: &mut Reader) -> Option<()> {
+    let Some((message, expected)) = wrong.filter(|_| reader.faults.len() == known_faults) else {
         return Some(());
     };
     let start = Span { end: node.span.start, ..node.span };
@@ -151,8 +152,9 @@ macro_rules! table {
             }
 
             fn read(node: &$crate::node::Node, reader: &mut $crate::reader::Reader) -> Option<Self> {
+                let _known_faults = reader.faults.len();
                 let table = $crate::table::read_table(node, reader)?;
-                $($crate::table::refuse_wrong($wrong(&table), node, reader)?;)?
+                $($crate::table::refuse_wrong($wrong(&table), node, _known_faults, reader)?;)?
                 Some(table)
             }
 
@@ -211,8 +213,9 @@ macro_rules! kinds {
             }
 
             fn read(node: &$crate::node::Node, reader: &mut $crate::reader::Reader) -> Option<Self> {
+                let _known_faults = reader.faults.len();
                 let kind = $crate::table::read_kinds(node, reader)?;
-                $($crate::table::refuse_wrong($wrong(&kind), node, reader)?;)?
+                $($crate::table::refuse_wrong($wrong(&kind), node, _known_faults, reader)?;)?
                 Some(kind)
             }
         }

@@ -42,7 +42,7 @@ table! {
     /// Who is to be more or less verbose than the loggers say: one target, or one task with what is below it.
     pub struct Directive {
         /// A prefix of targets.
-        pub target: Option<String>,
+        pub target: Option<Placed<String>>,
         /// The name of a task.
         pub task: Option<String>,
         /// The most verbose level.

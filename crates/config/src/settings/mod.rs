@@ -5,16 +5,18 @@ mod queue;
 mod loggers;
 mod sinks;
 mod renderers;
+mod expression;
 mod processors;
 mod records;
 mod etl;
 
 pub use etl::{Etl, Lineage, LineageFile, LineageHttp, Store};
+pub use expression::Expression;
 pub use lake::{Lake, Limits};
 pub use loggers::{Directive, Logger, Pipeline};
 pub use processors::{
-    AddCallsite, AddDefaults, CallsiteParameter, FilterByLevel, FilterByTarget, FilterKeys, Processor, RedactFields,
-    Rename,
+    AddCallsite, AddDefaults, CallsiteParameter, FilterByContext, FilterByLevel, FilterByTarget, FilterByTime,
+    FilterKeys, Processor, RedactFields, Rename,
 };
 pub use queue::{Block, End, Policy, Queue, Reload, ReloadSignal, Shutdown, Spool};
 pub use records::{FlightRecorder, FoldRepeats, HeldLevel, Redact};
@@ -29,7 +31,7 @@ pub use sinks::{
 use spanlake_core::LevelFilter;
 
 use crate::node::Value;
-use crate::setting::{Entries, Reserved, Toggle};
+use crate::setting::{Entries, Placed, Reserved, Toggle};
 use crate::table::table;
 
 table! {
@@ -60,7 +62,7 @@ table! {
         /// Steps that several loggers share, under a name.
         pub pipelines: Entries<Pipeline>,
         /// Where records end, under names.
-        pub sinks: Entries<Sink> = default_sinks(),
+        pub sinks: Placed<Entries<Sink>> = default_sinks(),
         /// Holds back what is verbose, and writes it when the task fails.
         pub flight_recorder: Toggle<FlightRecorder>,
         /// Makes one record of many that repeat.

@@ -2,6 +2,7 @@
 
 use spanlake_core::LevelFilter;
 
+use super::Expression;
 use crate::setting::{Entries, Scalar};
 use crate::table::{Wrong, kinds, table, words};
 
@@ -12,6 +13,10 @@ kinds! {
         "filter_by_level" => FilterByLevel(FilterByLevel),
         /// Keeps or drops records by their target.
         "filter_by_target" => FilterByTarget(FilterByTarget),
+        /// Keeps, of what is more verbose than INFO, what stands in certain objects or tasks.
+        "filter_by_context" => FilterByContext(FilterByContext),
+        /// Keeps, of what is more verbose than INFO, what is from a time of the simulation on.
+        "filter_by_time" => FilterByTime(FilterByTime),
         /// Takes fields out.
         "filter_keys" => FilterKeys(FilterKeys),
         /// Adds where a record comes from as fields.
@@ -45,6 +50,22 @@ table! {
         pub keep: Option<Vec<String>>,
         /// Prefixes of targets that go.
         pub drop: Option<Vec<String>>,
+    }
+}
+
+table! {
+    /// Keeps, of what is more verbose than INFO, what stands in certain objects or tasks.
+    pub struct FilterByContext {
+        /// The names of observed objects or of tasks.
+        pub names: Vec<String>,
+    }
+}
+
+table! {
+    /// Keeps, of what is more verbose than INFO, what is from a time of the simulation on.
+    pub struct FilterByTime {
+        /// The time, as the clock of the innermost observed object says it.
+        pub start: f64,
     }
 }
 
@@ -92,7 +113,7 @@ table! {
         /// Names of fields.
         pub keys: Vec<String>,
         /// Regular expressions; what matches is replaced.
-        pub patterns: Vec<String>,
+        pub patterns: Vec<Expression>,
     }
 }
 
@@ -109,6 +130,9 @@ fn wrong_with(processor: &Processor) -> Wrong {
     match processor {
         Processor::FilterByTarget(filter) if filter.keep.is_some() == filter.drop.is_some() => {
             Some(("it either keeps or drops targets", "one of `keep` and `drop`"))
+        }
+        Processor::FilterByContext(filter) if filter.names.is_empty() => {
+            Some(("it keeps what stands in nothing", "`names` with at least one name"))
         }
         Processor::FilterKeys(filter) if filter.remove.is_empty() => {
             Some(("it removes nothing", "`remove` with at least one name"))

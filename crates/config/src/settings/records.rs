@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use spanlake_core::LevelFilter;
 
+use super::Expression;
 use crate::setting::{Entries, Scalar};
 use crate::table::{table, words};
 use crate::units::Size;
@@ -27,7 +28,7 @@ table! {
         /// Names whose values are cut, and behind which size.
         pub truncate: Entries<Size>,
         /// Regular expressions; what matches in texts is replaced.
-        pub patterns: Vec<String>,
+        pub patterns: Vec<Expression>,
     }
 }
 

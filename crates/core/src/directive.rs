@@ -81,6 +81,13 @@ impl Directive {
         Ok(Self { selector, level, lasts: None })
     }
 
+    /// The same, at another level.
+    #[must_use]
+    pub fn at(mut self, level: LevelFilter) -> Self {
+        self.level = level;
+        self
+    }
+
     /// The same, for some time only: whole milliseconds, at least one.
     #[must_use]
     pub fn lasting(mut self, time: Duration) -> Self {

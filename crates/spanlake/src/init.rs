@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use spanlake_capture::{CaptureLayer, Guard};
-use spanlake_core::{Category, Error, LevelFilter, Policy, Redaction, Stage};
+use spanlake_core::{Category, Error, LevelFilter, Plan, Policy, Processor, Redaction, Stage};
 #[cfg(feature = "etl")]
 use spanlake_etl::EtlLayer;
 #[cfg(feature = "parquet")]
@@ -36,6 +36,7 @@ pub const DEFAULT_FILE_LEVEL: LevelFilter = LevelFilter::DEBUG;
 /// | [`shutdown_on_signals`](Self::shutdown_on_signals) | not: SIGTERM and SIGINT are the program's |
 /// | [`limits`](Self::limits) | none: the lake grows as it is written to |
 /// | [`redact`](Self::redact) | nothing |
+/// | [`processor`](Self::processor) | none |
 /// | [`etl`](Self::etl) | none: no rows for runs |
 #[derive(Debug)]
 #[must_use = "nothing is set up until `init`"]
@@ -49,6 +50,7 @@ pub struct Builder {
     spool: bool,
     limits: Limits,
     redaction: Redaction,
+    plan: Plan,
     #[cfg(feature = "etl")]
     etl: Option<EtlLayer>,
 }
@@ -79,6 +81,7 @@ pub fn builder() -> Builder {
         spool: false,
         limits: Limits::new(),
         redaction: Redaction::new(),
+        plan: Plan::new(),
         #[cfg(feature = "etl")]
         etl: None,
     }
@@ -170,11 +173,28 @@ impl Builder {
         self
     }
 
+    /// Adds a step on all records, in front of console and files and behind those before it. A filter of observed objects
+    /// is one, and a clone of it changes what it keeps:
+    ///
+    /// ```no_run
+    /// use spanlake::observe::ContextFilter;
+    ///
+    /// let context = ContextFilter::new();
+    /// let guard = spanlake::builder().processor(context.clone()).init()?;
+    /// context.set(["pump"]);
+    /// # drop(guard);
+    /// # Ok::<(), spanlake::Error>(())
+    /// ```
+    pub fn processor(mut self, processor: impl Processor + 'static) -> Self {
+        self.plan = self.plan.processor(processor);
+        self
+    }
+
     /// Sets it up; see [`init`].
     pub fn init(self) -> Result<Guard, Error> {
         #[cfg(feature = "etl")]
         let etl = self.etl;
-        let Self { lake, console, files, service, policy, signals, spool, limits, redaction, .. } = self;
+        let Self { lake, console, files, service, policy, signals, spool, limits, redaction, plan, .. } = self;
         let level = console.max(files);
         let verbosity = Verbosity::new(level);
         // Whatever is turned up is for the files, unless they are to have less than the console.
@@ -185,15 +205,14 @@ impl Builder {
         let capture = if signals { capture.shutdown_on_signals() } else { capture };
         let capture = if spool { capture.spool(lake.join(spanlake_core::spool::FOLDER)) } else { capture };
         let keeper = Keeper::new(&lake, limits);
-        let capture = capture.sink(JsonlSink::new(&lake).level(files).keeper(&keeper));
+        let plan = plan.sink(JsonlSink::new(&lake).level(files).keeper(&keeper));
         #[cfg(feature = "parquet")]
-        let capture = capture.sink(ParquetSink::new(&lake).level(files).keeper(&keeper));
-        let capture =
-            if console == LevelFilter::OFF { capture } else { capture.sink(StreamSink::stderr().level(console)) };
+        let plan = plan.sink(ParquetSink::new(&lake).level(files).keeper(&keeper));
+        let plan = if console == LevelFilter::OFF { plan } else { plan.sink(StreamSink::stderr().level(console)) };
         make_lake(&lake)?;
         // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
         take_in_log(&verbosity)?;
-        let (capture, guard) = capture.build()?;
+        let (capture, guard) = capture.plan(plan).build()?;
         let scope = ScopeLayer::builder().continue_from_env().build();
         let stack = tracing_subscriber::registry().with(scope).with(capture);
         // In front of everything, so that what nobody wants costs nothing. Not in an `Option`, which does not tell its

@@ -203,6 +203,13 @@ impl EtlLayerBuilder {
         self
     }
 
+    /// Whether all settings make sense; nothing is opened, and no server asked.
+    pub fn check(&self) -> Result<(), Error> {
+        check(&self.job, self.flush_every)?;
+        open(&self.lake, &self.store)?;
+        self.lineage.as_ref().map_or(Ok(()), Lineage::check)
+    }
+
     /// Begins the job: claims a name for it in the lake and starts the thread that writes, which then closes the sessions
     /// of processes that went away.
     ///

@@ -1,4 +1,4 @@
-//! What a file may say and this program cannot do, told before anything is opened.
+//! What a file may ask for and this program was built without, told before anything is opened.
 
 use spanlake_config::settings::{Compression, Lineage, Sink, SinkKind};
 use spanlake_config::{Config, Diagnostics};
@@ -14,6 +14,10 @@ pub(super) fn check(config: &Config) -> Result<(), Diagnostics> {
     let asks = |key: &str| in_texts.iter().any(|end| key.ends_with(end));
     for value in config.values().iter().filter(|value| asks(&value.key) && value.value != "off") {
         missing.built_without(&value.key, cfg!(feature = "patterns"), "patterns");
+    }
+    if cfg!(not(unix)) && !config.settings().reload.on.is_empty() {
+        let expected = "no signal; the program can call `Reloader::reload`".to_owned();
+        missing.all.push(("reload.on".to_owned(), "there are no such signals on this system".to_owned(), expected));
     }
     for (name, sink) in config.settings().sinks.iter() {
         missing.sink(&format!("sinks.{name}"), sink);

@@ -1,21 +1,18 @@
 //! The job of a file.
 
 use spanlake_config::{Settings, settings};
-use spanlake_core::Error;
-use spanlake_etl::{EtlLayer, EtlLayerBuilder, Job, Lineage};
+use spanlake_etl::{EtlLayer, EtlLayerBuilder, Lineage};
 use spanlake_lake::store::StoreOptions;
 
-/// The layer and its job, when there is to be one.
-pub(super) fn build(settings: &Settings) -> Result<Option<(EtlLayer, Job)>, Error> {
-    let Some(etl) = settings.etl.on().filter(|_| settings.layers.etl) else {
-        return Ok(None);
-    };
+/// The settings of the job, when there is to be one.
+pub(super) fn builder(settings: &Settings) -> Option<EtlLayerBuilder> {
+    let etl = settings.etl.on().filter(|_| settings.layers.etl)?;
     let lake = etl.lake.as_deref().unwrap_or(&settings.lake.path);
     let builder = EtlLayer::builder(lake).job_id(&etl.job_id).job_num(etl.job_num.get()).job_index(etl.job_index);
     let builder = builder.partition(etl.partition.clone()).flush_every(*etl.flush_every);
     let builder = builder.finish_timeout(etl.finish_timeout).store(store(&etl.store));
     let builder = etl.lineage.iter().filter_map(lineage).fold(builder, EtlLayerBuilder::lineage);
-    noted(builder, etl).build().map(Some)
+    Some(noted(builder, etl))
 }
 
 /// Where lineage goes; none where the program was built without, which was refused before.

@@ -5,6 +5,7 @@ mod render;
 mod processors;
 mod records;
 mod sinks;
+mod levels;
 mod plan;
 mod capture;
 mod reload;
@@ -19,7 +20,7 @@ use spanlake_capture::{CaptureLayer, Guard};
 use spanlake_config::{Config, Settings};
 use spanlake_core::Error;
 #[cfg(feature = "etl")]
-use spanlake_etl::{EtlLayer, Job};
+use spanlake_etl::{EtlLayer, EtlLayerBuilder, Job};
 use spanlake_lake::Keeper;
 use spanlake_scope::{ScopeLayer, Verbosity, install_panic_hook};
 use tracing_core::Dispatch;
@@ -71,9 +72,12 @@ pub fn init_from(config: Config) -> Result<Started, Error> {
     let settings = config.settings();
     let lake = Path::new(settings.lake.path.as_str());
     let keeper = Keeper::new(lake, capture::limits(settings));
-    let verbosity = Verbosity::new(plan::base(settings));
-    verbosity.set(plan::directives(settings)?);
+    let verbosity = Verbosity::new(levels::base(settings));
+    verbosity.set(levels::directives(settings)?);
     let builder = capture::builder(settings, &keeper, &verbosity)?;
+    #[cfg(feature = "etl")]
+    let etl = etl::builder(settings).map(|etl| etl.check().map(|()| etl)).transpose()?;
+    // From here on things are opened.
     make_lake(lake)?;
     if settings.layers.log {
         // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
@@ -81,15 +85,16 @@ pub fn init_from(config: Config) -> Result<Started, Error> {
     }
     let (layer, guard) = builder.build()?;
     #[cfg(feature = "etl")]
-    let (etl, job) = etl::build(settings)?.unzip();
+    let (etl, job) = etl.map(EtlLayerBuilder::build).transpose()?.unzip();
     #[cfg(not(feature = "etl"))]
     let etl = None;
-    set_global(dispatch(settings, layer, etl, &verbosity))?;
+    let dispatch = dispatch(settings, layer, etl, &verbosity);
+    let reloader = Reloader::new(guard.handle(), keeper.clone(), config.clone())?;
+    set_global(dispatch)?;
     if settings.layers.panics {
         install_panic_hook();
     }
     recover(lake, &keeper);
-    let reloader = Reloader::new(guard.handle(), keeper, config)?;
     Ok(Started {
         #[cfg(feature = "etl")]
         job,

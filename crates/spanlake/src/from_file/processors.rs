@@ -8,6 +8,7 @@ use spanlake_core::processors::{
 };
 use spanlake_core::value::Value;
 use spanlake_core::{Error, Loss, Processor, Record};
+use spanlake_scope::observe::{ContextFilter, TimeFilter};
 
 /// Steps that were asked for, one after the other.
 pub(super) struct Steps(Vec<Box<dyn Processor>>);
@@ -37,6 +38,8 @@ fn step(asked: &Asked) -> Made {
             Some(prefixes) => Box::new(FilterByTarget::drop(prefixes)),
             None => Box::new(FilterByTarget::keep(filter.keep.iter().flatten())),
         },
+        Asked::FilterByContext(filter) => Box::new(context(&filter.names)),
+        Asked::FilterByTime(filter) => Box::new(time(filter.start)),
         Asked::FilterKeys(filter) => Box::new(FilterKeys::new(&filter.remove)),
         Asked::AddCallsite(add) => Box::new(AddCallsite::new(add.parameters.iter().filter_map(parameter))),
         Asked::AddDefaults(add) => {
@@ -49,6 +52,18 @@ fn step(asked: &Asked) -> Made {
         _ => return Ok(Vec::new()),
     };
     Ok(vec![one])
+}
+
+fn context(names: &[String]) -> ContextFilter {
+    let filter = ContextFilter::new();
+    filter.set(names);
+    filter
+}
+
+fn time(start: f64) -> TimeFilter {
+    let filter = TimeFilter::new();
+    filter.set(start);
+    filter
 }
 
 /// By names, then by patterns.

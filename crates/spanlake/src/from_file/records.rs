@@ -24,7 +24,7 @@ pub(super) fn redaction(redact: &settings::Redact) -> Redaction {
 fn in_texts(redaction: Redaction, redact: &settings::Redact) -> Redaction {
     let redaction = if redact.secret_texts { redaction.secret_texts() } else { redaction };
     let redaction = if redact.card_numbers { redaction.card_numbers() } else { redaction };
-    redact.patterns.iter().fold(redaction, Redaction::pattern)
+    redact.patterns.iter().fold(redaction, |redaction, pattern| redaction.pattern(&**pattern))
 }
 
 /// Refused before, where the program was built without.

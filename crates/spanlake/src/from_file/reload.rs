@@ -5,25 +5,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use spanlake_capture::CaptureHandle;
 use spanlake_config::settings::{ReloadSignal, Sink};
 use spanlake_config::{Config, Settings};
-use spanlake_core::{Category, Error, SinkReport, Stage};
+use spanlake_core::{Directives, Error, Plan, SinkReport};
 use spanlake_lake::Keeper;
 
 use super::available;
-use super::plan::{base, directives, plan};
+use super::levels::{base, directives, lesser};
+use super::plan::plan;
 use super::sinks::Sinks;
 
 /// What is not changed while the program runs.
-const AT_START: [&str; 10] =
-    ["service", "layers", "lake", "queue", "shutdown", "reload", "redact", "flight_recorder", "fold_repeats", "etl"];
+const AT_START: [&str; 8] = ["service", "layers", "lake", "queue", "shutdown", "reload", "redact", "etl"];
 
 /// Puts another configuration in place of the one that holds; a cheap handle.
 ///
-/// A configuration that is wrong changes nothing: the error says why, [`last_error`](Self::last_error) keeps it, and a WARN
-/// event stands among the records. One that is right is swapped between two batches, and nothing that was recorded is
-/// lost for it: sinks that both have alike go on, the others are flushed and closed, then levels change. Levels that the
-/// program has set through [`Verbosity`](crate::Verbosity) make way for those of the configuration.
+/// A configuration that is wrong changes nothing. The error says why, [`last_error`](Self::last_error) keeps it, and a WARN
+/// event stands among the records. One that is right is swapped between two batches: levels, processors, loggers, pipelines
+/// and sinks at once, so that each record is kept by the levels and goes the ways of one of the two. Sinks that both have
+/// alike go on; the others are flushed and closed, which may take as long as `shutdown.timeout`. Nothing that was recorded is
+/// lost for it, and what a flight recorder held is written.
 ///
-/// Only levels, processors, loggers, pipelines and sinks change. What else is different needs a restart, and is told.
+/// Levels that the program has set through [`Verbosity`](crate::Verbosity) make way for those of the configuration. What
+/// else is different needs a restart: [`Reloaded::needs_restart`] and an event name the keys.
+///
+/// ```no_run
+/// let started = spanlake::init_from_file("spanlake.yaml")?;
+/// let reloader = started.reloader.clone();
+/// // … whenever somebody asks for it …
+/// if let Err(error) = reloader.reload() {
+///     eprintln!("the configuration before holds: {}", error.chain());
+/// }
+/// # Ok::<(), spanlake::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reloader(Arc<Shared>);
 
@@ -41,40 +53,44 @@ pub struct Reloaded {
 struct Shared {
     capture: CaptureHandle,
     keeper: Keeper,
+    /// What the program was started with, and goes on with where that cannot change.
+    started: Config,
     now: Mutex<Now>,
 }
 
 /// What holds.
 #[derive(Debug)]
 struct Now {
-    /// As it was read last.
-    config: Config,
-    /// As it holds: with what the program started with, where that cannot change.
     settings: Settings,
+    /// Whether the sinks are those of the settings for sure: a change that took too long may be made all the same.
+    is_certain: bool,
     changes: u64,
-    last_error: Option<Arc<Error>>,
+    last_error: Option<String>,
 }
 
+// === impl Reloader ===
+
 impl Reloader {
-    pub(super) fn new(capture: CaptureHandle, keeper: Keeper, config: Config) -> Result<Self, Error> {
-        let settings = config.settings().clone();
+    pub(super) fn new(capture: CaptureHandle, keeper: Keeper, started: Config) -> Result<Self, Error> {
+        let settings = started.settings().clone();
         let on_hangup = settings.reload.on.contains(&ReloadSignal::Hangup);
-        let now = Mutex::new(Now { config, settings, changes: 0, last_error: None });
-        let reloader = Self(Arc::new(Shared { capture, keeper, now }));
+        let now = Now { settings, is_certain: true, changes: 0, last_error: None };
+        let reloader = Self(Arc::new(Shared { capture, keeper, started, now: Mutex::new(now) }));
         if on_hangup {
-            listen(reloader.clone())?;
+            signals::listen(reloader.clone())?;
         }
         Ok(reloader)
     }
 
-    /// Reads the file again, the environment too if the configuration had asked for it, and puts that in place.
+    /// Reads the file that the program was started with again, and the environment if that was asked then, and puts what they
+    /// say in place.
     pub fn reload(&self) -> Result<Reloaded, Error> {
-        self.change(|now| Ok(now.config.read_again()?))
+        self.change(|| Ok(self.0.started.read_again()?))
     }
 
     /// Puts this configuration in place, which was read in another way.
     pub fn apply(&self, config: Config) -> Result<Reloaded, Error> {
-        self.change(|_| Ok(config))
+        self.change(|| Ok(config))
     }
 
     /// How often the configuration was changed.
@@ -82,28 +98,20 @@ impl Reloader {
         self.now().changes
     }
 
-    /// Why the last change was refused, if it was.
-    pub fn last_error(&self) -> Option<Arc<Error>> {
+    /// Why the last change was refused, if it was, with all causes.
+    pub fn last_error(&self) -> Option<String> {
         self.now().last_error.clone()
     }
 
     /// One change at a time.
-    fn change(&self, read: impl FnOnce(&Now) -> Result<Config, Error>) -> Result<Reloaded, Error> {
+    fn change(&self, read: impl FnOnce() -> Result<Config, Error>) -> Result<Reloaded, Error> {
         let mut now = self.now();
-        let changed = read(&now).and_then(|config| self.0.put(&mut now, config));
-        match &changed {
-            Ok(reloaded) => {
-                now.last_error = None;
-                now.changes += 1;
-                let needs_restart = reloaded.needs_restart.join(", ");
-                tracing::info!(changes = now.changes, needs_restart, "the configuration was changed");
-            }
-            Err(error) => {
-                tracing::warn!(error = error.chain(), "the configuration was not changed: the one before holds");
-                // The caller gets the error itself, which is no copy of another.
-                now.last_error = Some(Arc::new(copy(error)));
-            }
-        }
+        let changed = read().and_then(|config| self.0.put(&mut now, &config));
+        now.last_error = changed.as_ref().err().map(Error::chain);
+        now.changes += u64::from(changed.is_ok());
+        let changes = now.changes;
+        drop(now);
+        tell(&changed, changes);
         changed
     }
 
@@ -112,24 +120,56 @@ impl Reloader {
     }
 }
 
-// === impl Shared ===
-
-impl Shared {
-    fn put(&self, now: &mut Now, config: Config) -> Result<Reloaded, Error> {
-        available::check(&config)?;
-        let needs_restart = differing(&now.config, &config);
-        let settings = changed(&now.settings, config.settings());
-        let kept = kept(&now.settings, &settings, &self.keeper);
-        let levels = directives(&settings)?;
-        let plan = plan(&settings, &self.keeper, &kept)?;
-        let closed = self.capture.reconfigure(plan, settings.shutdown.timeout)?;
-        self.capture.verbosity().set(levels);
-        *now = Now { config, settings, changes: now.changes, last_error: None };
-        Ok(Reloaded { needs_restart, closed })
+/// Says among the records what came of a change.
+fn tell(changed: &Result<Reloaded, Error>, changes: u64) {
+    match changed {
+        Ok(reloaded) if reloaded.needs_restart.is_empty() => tracing::info!(changes, "the configuration was changed"),
+        Ok(reloaded) => {
+            let needs_restart = reloaded.needs_restart.join(", ");
+            tracing::warn!(changes, needs_restart, "the configuration was changed, but for what needs a restart");
+        }
+        Err(error) => {
+            tracing::warn!(error = error.chain(), "the configuration was not changed: the one before holds");
+        }
     }
 }
 
-/// The new settings, as far as they can change.
+// === impl Shared ===
+
+impl Shared {
+    /// Everything that can be wrong is found before anything changes.
+    fn put(&self, now: &mut Now, config: &Config) -> Result<Reloaded, Error> {
+        available::check(config)?;
+        let needs_restart = differing(&self.started, config);
+        let settings = changed(self.started.settings(), config.settings());
+        let kept = if now.is_certain { kept(&now.settings, &settings, &self.keeper) } else { Vec::new() };
+        let levels = directives(&settings)?;
+        let plan = plan(&settings, &self.keeper, &kept)?;
+        let swapped = self.swap(plan, levels, &settings);
+        now.is_certain = swapped.is_ok();
+        let closed = swapped?;
+        now.settings = settings;
+        Ok(Reloaded { needs_restart, closed })
+    }
+
+    /// Levels are asked where a record is made and plans where it comes out of the queue. What is recorded while one plan
+    /// takes over from the other is what both want.
+    fn swap(&self, plan: Plan, levels: Directives, settings: &Settings) -> Result<Vec<SinkReport>, Error> {
+        let verbosity = self.capture.verbosity();
+        let before = verbosity.get().directives;
+        let is_same = before == levels;
+        if !is_same {
+            verbosity.set(lesser(&before, &levels));
+        }
+        let swapped = self.capture.reconfigure(plan, settings.shutdown.timeout);
+        if !is_same {
+            verbosity.set(if swapped.is_ok() { levels } else { before });
+        }
+        swapped
+    }
+}
+
+/// The new settings as far as they can change, else the old ones.
 fn changed(old: &Settings, new: &Settings) -> Settings {
     let mut settings = old.clone();
     settings.levels = new.levels.clone();
@@ -138,6 +178,8 @@ fn changed(old: &Settings, new: &Settings) -> Settings {
     settings.loggers = new.loggers.clone();
     settings.pipelines = new.pipelines.clone();
     settings.sinks = new.sinks.clone();
+    settings.flight_recorder = new.flight_recorder.clone();
+    settings.fold_repeats = new.fold_repeats.clone();
     settings
 }
 
@@ -173,34 +215,40 @@ fn differing(old: &Config, new: &Config) -> Vec<String> {
     keys
 }
 
-fn copy(error: &Error) -> Error {
-    Error::new(error.code().stage, error.code().service, error.code().category, error.chain())
-}
-
-// === signals ===
-
-/// Starts the thread that reloads at SIGHUP.
 #[cfg(unix)]
-fn listen(reloader: Reloader) -> Result<(), Error> {
+mod signals {
     use signal_hook::consts::SIGHUP;
     use signal_hook::iterator::Signals;
+    use spanlake_core::{Category, Error, Stage};
 
-    let failed = |error: std::io::Error| refused("cannot wait for signals").caused_by(error);
-    let mut signals = Signals::new([SIGHUP]).map_err(failed)?;
-    let wait = move || {
-        for _ in signals.forever() {
-            // Told by an event, and kept for whoever asks.
-            let _ = reloader.reload();
-        }
-    };
-    std::thread::Builder::new().name("spanlake-reload".to_owned()).spawn(wait).map(drop).map_err(failed)
+    use super::Reloader;
+
+    /// Starts the thread that reloads at SIGHUP.
+    pub(super) fn listen(reloader: Reloader) -> Result<(), Error> {
+        let mut signals = Signals::new([SIGHUP]).map_err(failed)?;
+        let wait = move || {
+            for _ in signals.forever() {
+                // Told by an event, and kept for whoever asks.
+                let _ = reloader.reload();
+            }
+        };
+        std::thread::Builder::new().name("spanlake-reload".to_owned()).spawn(wait).map(drop).map_err(failed)
+    }
+
+    fn failed(error: std::io::Error) -> Error {
+        let why = "cannot wait for signals";
+        Error::new(Stage::Factory, "Reloader", Category::Io, why).caused_by(error)
+    }
 }
 
 #[cfg(not(unix))]
-fn listen(_: Reloader) -> Result<(), Error> {
-    Err(refused("there are no signals here"))
-}
+mod signals {
+    use spanlake_core::Error;
 
-fn refused(why: &str) -> Error {
-    Error::new(Stage::Factory, "Reloader", Category::Io, why)
+    use super::Reloader;
+
+    /// A file that asks for signals was refused.
+    pub(super) fn listen(_: Reloader) -> Result<(), Error> {
+        Ok(())
+    }
 }

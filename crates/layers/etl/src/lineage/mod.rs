@@ -104,6 +104,15 @@ impl Lineage {
         self
     }
 
+    /// Whether it leads somewhere; nothing is opened.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match &self.to {
+            To::File(_) => Ok(()),
+            #[cfg(feature = "lineage-http")]
+            To::Endpoint(address) => address.open().map(drop),
+        }
+    }
+
     pub(crate) fn open(self, job: &JobRow) -> Result<Open, Error> {
         let Self { to, namespace } = self;
         let namespace = namespace.or_else(|| job.workspace_id.clone()).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());

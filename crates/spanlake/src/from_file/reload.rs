@@ -20,9 +20,10 @@ const AT_START: [&str; 8] = ["service", "layers", "lake", "queue", "shutdown", "
 ///
 /// A configuration that is wrong changes nothing. The error says why, [`last_error`](Self::last_error) keeps it, and a WARN
 /// event stands among the records. One that is right is swapped between two batches: levels, processors, loggers, pipelines
-/// and sinks at once, so that each record is kept by the levels and goes the ways of one of the two. Sinks that both have
-/// alike go on; the others are flushed and closed, which may take as long as `shutdown.timeout`. Nothing that was recorded is
-/// lost for it, and what a flight recorder held is written.
+/// and sinks at once, so that each record is kept by the levels and goes the ways of one of the two, unless its thread is
+/// held up for all that time in the middle of recording it. Sinks that both have alike go on; the others are flushed and
+/// closed, which may take as long as `shutdown.timeout`. Nothing that was recorded is lost for it, and what a flight
+/// recorder held is written.
 ///
 /// Levels that the program has set through [`Verbosity`](crate::Verbosity) make way for those of the configuration. What
 /// else is different needs a restart: [`Reloaded::needs_restart`] and an event name the keys.

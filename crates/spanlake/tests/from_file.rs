@@ -14,6 +14,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn a_file_sets_up_what_it_says_or_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     wrong_files_open_nothing(folder.path());
+    no_broken_file_starts_anything();
     let lake = folder.path().join("lake");
     let (path, lines) = (folder.path().join("spanlake.yaml"), folder.path().join("lines.log"));
     let text = format!(
@@ -23,6 +24,7 @@ fn a_file_sets_up_what_it_says_or_nothing() {
          redact: {{ secrets: on, hash: [\"*email*\"] }}\n\
          processors: [{{ kind: add_defaults, fields: {{ region: eu }} }}, {{ kind: rename, names: {{ rows: row_count }} }}]\n\
          fold_repeats: on\n\
+         verbosity: [{{ target: loud, level: TRACE, lasts: 2 s }}]\n\
          sinks:\n  jsonl: {{ kind: jsonl, level: INFO }}\n  log: system_log\n\
          \x20 lines: {{ kind: rolling_file, path: {lines:?}, renderer: logfmt, max_file: 1 MiB, level: INFO }}\n\
          \x20 nowhere: \"null\"\n\
@@ -34,6 +36,7 @@ fn a_file_sets_up_what_it_says_or_nothing() {
         .in_scope(|| tracing::info!(rows = 3, password = "hush", "loaded"));
     tracing::debug!("for the log only");
     log::info!("through log");
+    details_until_time_is_up(started.guard.handle().verbosity());
     let report = started.job.expect("a job").finish().expect("finished");
     assert!(report.to_string().contains(": 1 succeeded"), "{report}");
     let report = started.guard.shutdown(LONG).expect("a minute is enough");
@@ -56,6 +59,35 @@ fn wrong_files_open_nothing(folder: &Path) {
     fs::remove_file(path).expect("removed");
 }
 
+/// All broken files that there are messages of, in a folder in which whatever they make would be seen.
+fn no_broken_file_starts_anything() {
+    let broken = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/tests/broken");
+    let empty = tempfile::tempdir().expect("a folder");
+    let home = std::env::current_dir().expect("a folder");
+    std::env::set_current_dir(empty.path()).expect("a folder");
+    let paths = fs::read_dir(broken).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|extension| extension != "txt")).collect();
+    assert!(files.len() >= 30, "{} files", files.len());
+    for file in files {
+        let error = spanlake::init_from_file(&file).expect_err("it is wrong");
+        assert_eq!(error.code().to_string(), "CONFIGURATION::Config::CONFIGURATION::ERROR", "{file:?}");
+        assert_eq!(fs::read_dir(empty.path()).expect("a folder").count(), 0, "{file:?}");
+        assert!(!tracing::dispatcher::has_been_set(), "{file:?}");
+    }
+    std::env::set_current_dir(home).expect("a folder");
+}
+
+/// What the file turns up for some time only goes down by itself.
+fn details_until_time_is_up(verbosity: &spanlake::Verbosity) {
+    tracing::trace!(target: "loud", "for some time");
+    let began = std::time::Instant::now();
+    while verbosity.get().directives.iter().any(|directive| directive.lasts().is_some()) {
+        assert!(began.elapsed() < LONG, "it lasts");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    tracing::trace!(target: "loud", "no more");
+}
+
 fn assert_lake(lake: &Path) {
     let records: Vec<_> = Lake::open(lake).expect("a lake").read(&Filter::new()).expect("it can be read").collect();
     let messages: Vec<_> = records.iter().map(|record| record.message.clone()).collect();
@@ -65,8 +97,13 @@ fn assert_lake(lake: &Path) {
     assert!(records.iter().all(|record| record.service.as_deref() == Some("orders")));
     let days = fs::read_dir(lake.join("debug_json/records")).expect("a folder");
     assert!(days.map(|day| day.expect("a day").file_name()).all(|day| day.to_string_lossy().starts_with("day=2")));
-    let logs = fs::read_dir(lake.join("debug_json/system_log")).expect("a folder");
-    assert_eq!(logs.count(), 1);
+    let [log] = &in_folder(&lake.join("debug_json/system_log"))[..] else { panic!("one day") };
+    let log: String = in_folder(log).iter().map(|path| fs::read_to_string(path).expect("text")).collect();
+    assert!(log.contains("for the log only") && log.contains("for some time") && !log.contains("no more"), "{log}");
+}
+
+fn in_folder(folder: &Path) -> Vec<std::path::PathBuf> {
+    fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
 }
 
 fn assert_lines(lines: &str) {

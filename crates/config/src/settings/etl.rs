@@ -1,6 +1,7 @@
 //! Rows for runs and jobs, and where their lineage goes.
 
 use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::time::Duration;
 
 use spanlake_lake::Partition;
@@ -17,13 +18,13 @@ table! {
     /// Rows for runs and jobs.
     pub struct Etl {
         /// The job.
-        pub job_id: String = "default",
+        pub job_id: Label = "default",
         /// Which of the jobs that share an id.
         pub job_num: NonZeroU32 = 1_i128,
         /// Its place among the workers of one job.
         pub job_index: u32 = 0_i128,
         /// The workspace.
-        pub workspace_id: Option<String>,
+        pub workspace_id: Option<Label>,
         /// How many runs may go on at once; noted, for the program to keep.
         pub max_workers: Option<NonZeroU32>,
         /// Whether the first failure ends the job; noted.
@@ -37,13 +38,13 @@ table! {
         /// How long its logs are kept, in whole hours; noted.
         pub retention: Option<Placed<Duration>>,
         /// The engine that does the work; noted.
-        pub engine_name: Option<String>,
+        pub engine_name: Option<Label>,
         /// The platform that it runs on; noted.
-        pub platform_name: Option<String>,
+        pub platform_name: Option<Label>,
         /// Where the metadata of its dataflows come from; noted.
-        pub metadata_provider_name: Option<String>,
+        pub metadata_provider_name: Option<Label>,
         /// What keeps its watermarks; noted.
-        pub watermark_manager_name: Option<String>,
+        pub watermark_manager_name: Option<Label>,
         /// Where its rows go, a folder or the URL of a bucket; without it, to the lake.
         pub lake: Option<String>,
         /// The folders that its files lie in.
@@ -102,6 +103,41 @@ table! {
         pub namespace: Option<String>,
         /// The token it wants; better left to the environment.
         pub token: Option<Secret<String>>,
+    }
+}
+
+/// The longest [`Label`].
+const MAX_LABEL_BYTES: usize = 1024;
+
+/// A text that is a column of a job's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label(String);
+
+impl Deref for Label {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Setting for Label {
+    fn shape() -> Shape {
+        Shape::Text("a text that is not empty, of at most 1024 bytes")
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match &node.value {
+            Value::Text(text) if text.trim().is_empty() || text.len() > MAX_LABEL_BYTES => {
+                let message = format!("the text has {} bytes", text.len());
+                reader.refuse(Fault::new(node.span, message).expected(Self::shape().expectation()))
+            }
+            Value::Text(text) => {
+                reader.tell(text, node.span);
+                Some(Self(text.clone()))
+            }
+            _ => reader.refuse_kind(node, &Self::shape()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ mod processors;
 mod records;
 mod etl;
 
-pub use etl::{Etl, Lineage, LineageFile, LineageHttp, Store};
+pub use etl::{Etl, Label, Lineage, LineageFile, LineageHttp, Store};
 pub use expression::Expression;
 pub use lake::{Lake, Limits};
 pub use loggers::{Directive, Logger, Pipeline};

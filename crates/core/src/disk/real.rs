@@ -118,13 +118,18 @@ fn is_out_of_reach(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
 
+/// A device or a pipe has nothing that could be made durable or cut, and says that it was asked in vain.
+fn as_of_a_file(asked: io::Result<()>) -> io::Result<()> {
+    asked.or_else(|error| if error.kind() == ErrorKind::InvalidInput { Ok(()) } else { Err(error) })
+}
+
 impl DiskFile for File {
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        as_of_a_file(self.sync_data())
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
-        File::set_len(self, len)
+        as_of_a_file(File::set_len(self, len))
     }
 
     fn hold(&mut self) -> io::Result<bool> {

@@ -1,4 +1,4 @@
-//! What the service does: it greets, it is slow, it fails.
+//! What the service does: it greets, it is slow, it fails, it panics.
 
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(crate) fn router() -> Router {
         .route("/greet/{name}", get(greet))
         .route("/slow", get(slow))
         .route("/broken", get(broken))
+        .route("/panics", get(panics))
         .layer(from_fn(requests::as_tasks))
 }
 
@@ -45,6 +46,15 @@ async fn broken() -> (StatusCode, &'static str) {
         task.fail(error);
     }
     (StatusCode::INTERNAL_SERVER_ERROR, "out of order\n")
+}
+
+/// A fault of the program: the task of the request fails with what the panic said, and the service goes on.
+async fn panics() -> String {
+    format!("{} left\n", first(&[]))
+}
+
+fn first(stock: &[u32]) -> u32 {
+    stock[0]
 }
 
 fn read_stock() -> Result<u32, std::num::ParseIntError> {

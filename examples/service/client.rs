@@ -16,25 +16,28 @@ pub(crate) struct Sent {
     /// The trace that the caller is in.
     pub(crate) trace_id: String,
     pub(crate) status: u16,
+    /// Whether more was to be told of it.
+    pub(crate) in_detail: bool,
 }
 
 /// Requests at once of each path.
 const AT_ONCE: u8 = 8;
 
 /// Asks for everything that there is, several at a time.
-pub(crate) async fn run(address: SocketAddr) -> Result<Vec<Sent>, Failure> {
+pub(crate) async fn run(address: SocketAddr, in_detail: bool) -> Result<Vec<Sent>, Failure> {
     let mut requests = JoinSet::new();
+    requests.spawn(ask(address, "/panics".to_owned(), in_detail));
     for number in 0..AT_ONCE {
-        let paths = [format!("/greet/guest-{number}"), "/slow".to_owned(), "/broken".to_owned(), "/nowhere".to_owned()];
-        for path in paths {
-            let trace_id = format!("{:032x}", u128::from_be_bytes(TaskKey::random().trace_id()));
-            requests.spawn(ask(address, path, trace_id));
+        let greet = format!("/greet/guest-{number}");
+        for path in [&greet, "/slow", "/broken", "/nowhere"] {
+            requests.spawn(ask(address, path.to_owned(), in_detail));
         }
     }
     requests.join_all().await.into_iter().collect()
 }
 
-async fn ask(address: SocketAddr, path: String, trace_id: String) -> Result<Sent, Failure> {
+async fn ask(address: SocketAddr, path: String, in_detail: bool) -> Result<Sent, Failure> {
+    let trace_id = format!("{:032x}", u128::from_be_bytes(TaskKey::random().trace_id()));
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
         "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
@@ -44,5 +47,5 @@ async fn ask(address: SocketAddr, path: String, trace_id: String) -> Result<Sent
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     let status = answer.split(' ').nth(1).ok_or("no answer")?.parse()?;
-    Ok(Sent { path, trace_id, status })
+    Ok(Sent { path, trace_id, status, in_detail })
 }

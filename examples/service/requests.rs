@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use spanlake::{Carrier, Task};
 use tracing::{Instrument, Span, field, info, info_span, warn};
 
-/// The middleware.
+/// The middleware. A request is a task of the runtime as well, so that a handler which panics ends nothing else.
 pub(crate) async fn as_tasks(request: Request, next: Next) -> Response {
     let span = span(&request);
-    handle(request, next).instrument(span).await
+    let answered = tokio::spawn(handle(request, next).instrument(span)).await;
+    answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 fn span(request: &Request) -> Span {

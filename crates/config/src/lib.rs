@@ -18,6 +18,11 @@
 //! Nothing: a file is right as a whole, or it does nothing. A file of more than [`MAX_FILE_BYTES`], [`MAX_DEPTH`] or
 //! [`MAX_VALUES`] is refused, so that none takes much time or memory.
 //!
+//! # Features
+//!
+//! - `patterns`: regular expressions that are none are refused. Whoever reads a file for a program that was built without
+//!   them refuses their keys.
+//!
 //! # Example
 //!
 //! ```

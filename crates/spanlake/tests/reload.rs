@@ -58,6 +58,8 @@ fn nothing_is_lost_or_torn_while_the_configuration_changes() {
 
     let report = started.guard.shutdown(LONG).expect("a minute is enough");
     assert_eq!(report.lost, 0, "{report}");
+    let error = started.reloader.reload().expect_err("it is over");
+    assert!(error.chain().contains("the pump has stopped"), "{}", error.chain());
     let told = Told::read(folder);
     told.assert_storm(logged);
     told.assert_details();

@@ -22,8 +22,8 @@ const AT_START: [&str; 8] = ["service", "layers", "lake", "queue", "shutdown", "
 /// event stands among the records. One that is right is swapped between two batches: levels, processors, loggers, pipelines
 /// and sinks at once, so that each record is kept by the levels and goes the ways of one of the two, unless its thread is
 /// held up for all that time in the middle of recording it. Sinks that both have alike go on; the others are flushed and
-/// closed, which may take as long as `shutdown.timeout`. Nothing that was recorded is lost for it, and what a flight
-/// recorder held is written.
+/// closed, which may take as long as `shutdown.timeout`; a change that takes longer is told as an error, and may be made
+/// when the sinks get to it. Nothing that was recorded is lost for it, and what a flight recorder held is written.
 ///
 /// Levels that the program has set through [`Verbosity`](crate::Verbosity) make way for those of the configuration. What
 /// else is different needs a restart: [`Reloaded::needs_restart`] and an event name the keys.

@@ -32,6 +32,7 @@ fn text(folder: &Path, form: &str) -> String {
     format!(
         "lake: {{ path: {lake:?} }}\n\
          queue: {{ policy: {{ kind: block, timeout: 60 s }}, capacity: 4 MiB }}\n\
+         shutdown: {{ timeout: 60 s }}\n\
          reload: {{ on: [hangup] }}\n\
          processors: {first}\n\
          loggers:\n\

@@ -139,7 +139,7 @@ impl FoldRepeats {
     }
 
     fn follow(&mut self, at: usize, record: &Record<'_>, place: u64, fates: &mut [Fate]) {
-        let task = record.task.map(|task| task.key.clone());
+        let task = record.task.as_deref().map(|task| task.key.clone());
         let runs = self.runs.entry(task.clone()).or_default();
         let run = runs.entry(place).or_insert_with(|| {
             self.count += 1;
@@ -209,7 +209,7 @@ impl Processor for FoldRepeats {
                     let place = *places.entry(address).or_insert_with(|| place(callsite));
                     self.follow(at, record, place, &mut fates);
                 }
-                _ if record.kind == Kind::End => self.end(record.task.map(|task| &task.key), &mut fates),
+                _ if record.kind == Kind::End => self.end(record.task.as_deref().map(|task| &task.key), &mut fates),
                 _ => {}
             }
         }

@@ -55,7 +55,7 @@ pub use key::{KeyError, RecordKey, TaskKey};
 pub use loss::{Cause, Loss, Losses};
 pub use processor::{Processor, Tally};
 pub use pump::{Logger, Pipe, Pipeline, Plan, Propagate, Pump, PumpBuilder, Report, Routing, SinkReport, SinkState};
-pub use record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task};
+pub use record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task, TaskOf};
 pub use redact::{Redacted, Redaction, Redactor};
 pub use render::OwnedRecord;
 pub use secret::Secret;

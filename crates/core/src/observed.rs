@@ -89,7 +89,7 @@ pub fn starts_run(record: &Record<'_>) -> bool {
 /// The fields that say where a record stands: its own, or of a begin and an end, those of the task. An event does not go by
 /// its task, which may have begun in an object that has exited since.
 fn each_field(record: &Record<'_>, each: &mut dyn FnMut(&str, &Value<'_>)) {
-    match (record.kind, record.task) {
+    match (record.kind, record.task.as_deref()) {
         (Kind::Begin | Kind::End, Some(task)) => task.context.iter().for_each(|field| each(&field.name, &field.value)),
         _ => record.fields.for_each(each),
     }

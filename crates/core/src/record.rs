@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tracing_core::Level;
 
@@ -52,7 +53,7 @@ pub struct Record<'a> {
     /// The place in the program; a loss has none.
     pub callsite: Option<&'a Callsite<'a>>,
     /// The task it belongs to.
-    pub task: Option<&'a Task<'a>>,
+    pub task: Option<TaskOf<'a>>,
     /// The process and thread it comes from.
     pub source: &'a Source,
     /// The text.
@@ -137,6 +138,15 @@ pub struct Task<'a> {
     /// Its own values and those it inherited, the nearest task's winning; in order of first appearance.
     pub context: Vec<Field<'a>>,
     pub(crate) json: OnceLock<crate::render::TaskJson>,
+}
+
+/// The task of a record: [`as_deref`](Option::as_deref) on [`Record::task`] gives the [`Task`].
+#[derive(Clone, Debug)]
+pub enum TaskOf<'a> {
+    /// As the segment describes it, for all its records there.
+    Described(&'a Task<'a>),
+    /// As a processor changed it, for the records that came by.
+    Changed(Arc<Task<'a>>),
 }
 
 /// The process and thread that a segment comes from.
@@ -224,7 +234,7 @@ fn host_name() -> String {
 impl<'a> Record<'a> {
     /// The record's key; `None` outside any task, where statements of loss stand.
     pub fn key(&self) -> Option<RecordKey> {
-        let task = self.task?;
+        let task = self.task.as_deref()?;
         Some(RecordKey { task: task.key.clone(), seq: self.seq })
     }
 
@@ -281,6 +291,38 @@ impl Task<'_> {
     pub fn dataflow_id(&self) -> Option<String> {
         let find = |key: &str| self.context.iter().rfind(|field| field.name == key);
         DATAFLOW_KEYS.iter().find_map(|key| find(key)).map(|field| field.value.to_string())
+    }
+}
+
+impl<'a> Task<'a> {
+    /// The same task with values that `change` has looked at: its own ones, and those of the merged context.
+    pub(crate) fn with_context(&self, mut change: impl FnMut(&mut Field<'a>)) -> Self {
+        let mut changed = |fields: &[Field<'a>]| {
+            let mut fields = fields.to_vec();
+            fields.iter_mut().for_each(&mut change);
+            fields
+        };
+        Self {
+            own: changed(&self.own),
+            context: changed(&self.context),
+            json: OnceLock::new(),
+            key: self.key.clone(),
+            key_text: self.key_text.clone(),
+            above: self.above.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<'a> Deref for TaskOf<'a> {
+    type Target = Task<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Task<'a> {
+        match self {
+            Self::Described(task) => task,
+            Self::Changed(task) => task,
+        }
     }
 }
 

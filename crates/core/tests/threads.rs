@@ -57,7 +57,7 @@ impl Checked {
             }
             return;
         }
-        let task = record.task.expect("every record here is in a task").key.uuid().as_u128();
+        let task = record.task.as_deref().expect("every record here is in a task").key.uuid().as_u128();
         let arrived = self.tasks.entry(task).or_default();
         assert!(record.seq >= arrived.next_seq, "in order and once");
         assert!(!arrived.ended, "nothing comes after the end");

@@ -93,8 +93,8 @@ type Rule = Box<dyn Fn(&Record<'_>) -> bool + Send>;
 
 /// Copies of one batch's records, for each task as one thread's segment describes it.
 #[derive(Default)]
-struct Copies<'a> {
-    writers: Vec<(&'a TaskKey, SegmentWriter)>,
+struct Copies {
+    writers: Vec<(TaskKey, SegmentWriter)>,
     by_task: HashMap<(usize, usize), usize>,
 }
 
@@ -186,7 +186,7 @@ impl FlightRecorder {
         let mut wanted = vec![false; records.len()];
         let (mut fired, mut above) = (HashSet::new(), HashSet::new());
         for (record, wanted) in records.iter().zip(&mut wanted).rev() {
-            let Some(task) = record.task else { continue };
+            let Some(task) = record.task.as_deref() else { continue };
             if self.fires(record) {
                 *wanted = true;
                 if fired.insert(&task.key) {
@@ -202,8 +202,8 @@ impl FlightRecorder {
     }
 
     /// Lets a record pass, or holds it: then `false`.
-    fn sort<'a>(&mut self, record: &mut Record<'a>, wanted: bool, copies: &mut Copies<'a>) -> bool {
-        let Some(task) = record.task else {
+    fn sort(&mut self, record: &mut Record<'_>, wanted: bool, copies: &mut Copies) -> bool {
+        let Some(task) = record.task.as_deref() else {
             return true;
         };
         match record.kind {
@@ -228,7 +228,7 @@ impl FlightRecorder {
 
     /// `wanted` also where another record of the batch made it so: then this end is none that fires itself.
     fn end(&mut self, record: &mut Record<'_>, wanted: bool) {
-        let Some(task) = record.task else {
+        let Some(task) = record.task.as_deref() else {
             return;
         };
         let fires = wanted && self.fires(record);
@@ -246,7 +246,7 @@ impl Processor for FlightRecorder {
         let mut copies = Copies::default();
         records.retain_mut(|record| self.sort(record, wanted.next().unwrap_or(true), &mut copies));
         for (key, mut writer) in copies.writers {
-            self.store.add(key, writer.take());
+            self.store.add(&key, writer.take());
         }
     }
 
@@ -287,15 +287,15 @@ impl fmt::Debug for FlightRecorder {
 
 // === impl Copies ===
 
-impl<'a> Copies<'a> {
-    fn add(&mut self, record: &Record<'a>) {
-        let Some(task) = record.task else {
+impl Copies {
+    fn add(&mut self, record: &Record<'_>) {
+        let Some(task) = record.task.as_deref() else {
             return;
         };
-        // Both live as long as the batch.
+        // No other task comes to an address while the batch is at work.
         let id = (std::ptr::from_ref(task).addr(), std::ptr::from_ref(record.source).addr());
         let at = *self.by_task.entry(id).or_insert_with(|| {
-            self.writers.push((&task.key, SegmentWriter::new(record.source)));
+            self.writers.push((task.key.clone(), SegmentWriter::new(record.source)));
             self.writers.len() - 1
         });
         self.writers[at].1.copy(record);

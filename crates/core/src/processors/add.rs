@@ -85,7 +85,7 @@ impl CallsiteParameter {
             Self::Module => record.callsite?.module.map(Value::from),
             Self::File => record.callsite?.file.map(Value::from),
             Self::Line => record.callsite?.line.map(Value::from),
-            Self::Function => record.task.map(|task| task.name.into()),
+            Self::Function => record.task.as_deref().map(|task| task.name.into()),
         }
     }
 }
@@ -113,6 +113,6 @@ impl Processor for AddDefaults {
 }
 
 fn has(record: &Record<'_>, name: &str) -> bool {
-    let in_context = || record.task.is_some_and(|task| task.context.iter().any(|field| field.name == name));
+    let in_context = || record.task.as_deref().is_some_and(|task| task.context.iter().any(|field| field.name == name));
     record.fields.any_name(|other| other == name) || in_context()
 }

@@ -10,12 +10,13 @@
 //! | [`AddDefaults`] | adds fields where they are not there |
 //! | [`StructuredErrors`] | makes an error a map of its parts |
 //! | [`StripMarkup`] | takes terminal markup out of messages |
-//! | [`Redact`] | hides values, by name or by pattern |
+//! | [`Redact`] | a [`Redaction`](crate::Redaction) for the sinks behind it |
 //! | a closure | anything else, see [`Processor`](crate::Processor) |
 //!
 //! All of them let statements of loss pass as they are, never fail, and cost no allocation for a record that they do not
-//! change, unless [`Redact`] has to read an error in it. Where a record is changed, its own fields are: those of its task's context are shared by all records of the
-//! task and stay as they were recorded.
+//! change, unless [`Redact`] has to read an error in it. Where a record is changed, its own fields are: those of its task's
+//! context are shared by all records of the task and stay as they were recorded. [`Redact`] alone changes these as well, for the
+//! records that come by.
 
 mod filter;
 mod rename;

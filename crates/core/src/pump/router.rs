@@ -297,7 +297,8 @@ fn places(names: &[&str], wanted: &[String]) -> Vec<usize> {
 /// Adds what neither the record nor its task has.
 fn bind(context: &[Field<'static>], record: &mut Record<'_>) {
     for bound in context {
-        let in_task = record.task.is_some_and(|task| task.context.iter().any(|field| field.name == bound.name));
+        let in_task =
+            record.task.as_deref().is_some_and(|task| task.context.iter().any(|field| field.name == bound.name));
         if !in_task && record.fields.get(&bound.name).is_none() {
             record.fields.edit().push(bound.clone());
         }

@@ -1,14 +1,21 @@
 //! Redaction: what must not be read is replaced before a record is stored anywhere.
 //!
-//! A [`Redaction`] says what: names of fields, and, with the feature `patterns`, texts. [`Redaction::build`] makes a
-//! [`Redactor`] of it, which a recorder asks when a record is put together in the calling thread. What it replaces never
-//! reaches a buffer, a spool or a sink.
+//! A [`Redaction`] says what: names of fields, and, with the feature `patterns`, texts. There are two places for one.
+//!
+//! | where | who asks | what it replaces |
+//! |---|---|---|
+//! | in front of the buffer: `redact` of a layer's builder | the recorder, through a [`Redactor`], when a record is put together in the calling thread | never reaches a buffer, a spool or a sink |
+//! | in front of some sinks: the processor [`Redact`](crate::processors::Redact) | the pump | never reaches the sinks behind it; others have it |
+//!
+//! Both replace the same: in messages, fields, errors, and the context of tasks.
 
 mod names;
 mod redactor;
+mod on_record;
 #[cfg(feature = "patterns")]
 mod texts;
 
+pub(crate) use on_record::Tasks;
 pub use redactor::{Decisions, Hits, Redacted, Redactor};
 
 use crate::error::{Category, Error, Stage};
@@ -169,7 +176,7 @@ impl Redaction {
         self.rules.is_empty() && self.texts.is_empty()
     }
 
-    /// Ready to be asked. Fails at a name that is empty and at a pattern that is none.
+    /// Ready to be asked. Fails at a name that is empty, and at a pattern that is none or matches the empty text.
     pub fn build(self) -> Result<Redactor, Error> {
         Redactor::new(self)
     }

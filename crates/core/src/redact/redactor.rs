@@ -14,7 +14,7 @@ use crate::secret::{HIDDEN, Secret};
 use crate::segment::Message;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::value::{BodyWriter, Name, Value, cut_text, floor_char_boundary, read_named};
+use crate::value::{BodyWriter, Field, Name, Value, cut_text, floor_char_boundary, read_named};
 
 /// Replaces what a [`Redaction`] names; a cheap handle to it.
 ///
@@ -83,21 +83,20 @@ type AtomicNumber = std::sync::atomic::AtomicU64;
 
 impl Redactor {
     pub(super) fn new(redaction: Redaction) -> Result<Self, Error> {
-        let Redaction { rules, texts, hash_key } = redaction;
-        if rules.iter().any(|(name, _)| name.is_empty()) {
+        if redaction.rules.iter().any(|(name, _)| name.is_empty()) {
             return Err(refused("a rule has an empty name"));
         }
-        let (allowed, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, action)| *action == Action::Allow);
-        let titles = rules.iter().map(|(name, action)| action.title(name)).chain(texts.iter().map(Text::title));
-        Ok(Self(Arc::new(Inner {
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
-            allowed: allowed.into_iter().map(|(name, _)| name).collect(),
-            counts: titles.map(|title| (title, AtomicU64::new(0))).collect(),
-            rules,
-            #[cfg(feature = "patterns")]
-            finders: texts.iter().map(Finder::new).collect::<Result<_, _>>()?,
-            hash_key: hash_key.unwrap_or_else(|| Secret::new(uuid::Uuid::new_v4().into_bytes())),
-        })))
+        #[cfg(feature = "patterns")]
+        let finders = redaction.texts.iter().map(Finder::new).collect::<Result<_, _>>()?;
+        let inner = Inner::new(redaction);
+        #[cfg(feature = "patterns")]
+        let inner = Inner { finders, ..inner };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Of a redaction by names alone, none of which is empty: nothing can be wrong with it.
+    pub(crate) fn by_names(redaction: Redaction) -> Self {
+        Self(Arc::new(Inner::new(redaction)))
     }
 
     /// A number that no other redactor of this process has or had.
@@ -135,12 +134,12 @@ impl Redactor {
     pub fn message(&self, decisions: &Decisions, message: &mut Message, hits: &mut Hits) {
         let is_free = decisions.message == Verdict::Allow || decisions.message == Verdict::Open && !self.has_finders();
         if !is_free && !message.is_empty() {
-            self.redact_message(decisions.message, message, hits);
+            self.redact_message(decisions, message, hits);
         }
     }
 
-    fn redact_message(&self, verdict: Verdict, message: &mut Message, hits: &mut Hits) {
-        let text = self.text(verdict, &message.marked_text(), hits);
+    fn redact_message(&self, decisions: &Decisions, message: &mut Message, hits: &mut Hits) {
+        let text = self.message_text(decisions, &message.marked_text(), hits);
         if let Some(text) = text {
             message.set(&text);
         }
@@ -149,10 +148,25 @@ impl Redactor {
     /// Replaces what must not be read in an error and its causes.
     pub fn error(&self, decisions: &Decisions, links: &mut [String], hits: &mut Hits) {
         for link in links {
-            if let Some(text) = self.text(decisions.error, link, hits) {
+            if let Some(text) = self.error_text(decisions, link, hits) {
                 *link = text;
             }
         }
+    }
+
+    /// What is written instead of a message; `None` for the message itself.
+    pub(super) fn message_text(&self, decisions: &Decisions, text: &str, hits: &mut Hits) -> Option<String> {
+        self.text(decisions.message, text, hits)
+    }
+
+    /// What is written instead of a link of an error; `None` for the link itself.
+    pub(super) fn error_text(&self, decisions: &Decisions, text: &str, hits: &mut Hits) -> Option<String> {
+        self.text(decisions.error, text, hits)
+    }
+
+    /// What is written instead of the value of this name; `None` for the value itself.
+    pub(super) fn named(&self, name: &str, value: &Value<'_>, hits: &mut Hits) -> Option<Value<'static>> {
+        self.value(self.verdict(name), value, hits)
     }
 
     /// A callsite's fields with everything replaced that must not be read; `None` when they can stay as they are.
@@ -253,6 +267,16 @@ impl Redactor {
                     redacted.iter().zip(links).map(|(new, old)| new.as_deref().unwrap_or(old).to_owned().into());
                 redacted.iter().any(Option::is_some).then(|| Value::Error(links.collect()))
             }
+            (Verdict::Allow, _) => None,
+            (_, Value::Map(fields)) => {
+                let redacted: Vec<_> = fields.iter().map(|field| self.named(&field.name, &field.value, hits)).collect();
+                let is_any = redacted.iter().any(Option::is_some);
+                let fields = redacted.into_iter().zip(fields).map(|(new, old)| match new {
+                    Some(value) => Field { name: old.name.clone().into_owned().into(), value },
+                    None => old.clone().into_owned(),
+                });
+                is_any.then(|| Value::Map(fields.collect()))
+            }
             (_, Value::List(values)) => {
                 let redacted: Vec<_> = values.iter().map(|value| self.value(verdict, value, hits)).collect();
                 let is_any = redacted.iter().any(Option::is_some);
@@ -309,6 +333,26 @@ impl Redactor {
         let mut hasher = SipHasher24::new_with_key(self.0.hash_key.expose());
         hasher.write(text.as_bytes());
         format!("hash:{:032x}", hasher.finish128().as_u128())
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// Without its finders.
+    fn new(redaction: Redaction) -> Self {
+        let Redaction { rules, texts, hash_key } = redaction;
+        let (allowed, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(|(_, action)| *action == Action::Allow);
+        let titles = rules.iter().map(|(name, action)| action.title(name)).chain(texts.iter().map(Text::title));
+        Self {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            allowed: allowed.into_iter().map(|(name, _)| name).collect(),
+            counts: titles.map(|title| (title, AtomicU64::new(0))).collect(),
+            rules,
+            #[cfg(feature = "patterns")]
+            finders: Vec::new(),
+            hash_key: hash_key.unwrap_or_else(|| Secret::new(uuid::Uuid::new_v4().into_bytes())),
+        }
     }
 }
 
@@ -374,6 +418,7 @@ fn has_text(value: &Value<'_>) -> bool {
     match value {
         Value::Text(_) | Value::Error(_) => true,
         Value::List(values) => values.iter().any(has_text),
+        Value::Map(fields) => fields.iter().any(|field| has_text(&field.value)),
         _ => false,
     }
 }

@@ -24,9 +24,13 @@ impl Finder {
             Text::Pattern(pattern) => (pattern, |found| !found.is_empty()),
             Text::CardNumber => (CARD_NUMBER, has_card_checksum),
         };
-        let expression = Regex::new(pattern);
-        let refused = |error| refused("this is no regular expression").with("pattern", pattern).caused_by(error);
-        Ok(Self { expression: expression.map_err(refused)?, is_meant })
+        let wrong = |message| refused(message).with("pattern", pattern);
+        let expression =
+            Regex::new(pattern).map_err(|error| wrong("this is no regular expression").caused_by(error))?;
+        if expression.is_match("") {
+            return Err(wrong("the pattern matches the empty text"));
+        }
+        Ok(Self { expression, is_meant })
     }
 
     /// The text with all that is found replaced, and how often; `None` when nothing is.

@@ -42,7 +42,7 @@ impl JsonLines {
         out.extend_from_slice(b"\",\"kind\":\"");
         out.extend_from_slice(record.kind.as_str().as_bytes());
         out.extend_from_slice(b"\",");
-        let task = record.task.map(|task| (task, task.json()));
+        let task = record.task.as_deref().map(|task| (task, task.json()));
         put_key(out, record.seq, task);
         out.extend_from_slice(b"\"message\":\"");
         put_json_escaped(out, &record.message);

@@ -83,7 +83,7 @@ fn put_head(out: &mut impl Write, record: &Record<'_>) {
         put(out, "kind", record.kind.as_str());
     }
     put(out, "target", record.target());
-    if let Some(task) = record.task {
+    if let Some(task) = record.task.as_deref() {
         put_plain(out, "key", format_args!("{}@{}", record.seq, task.key_text));
         put(out, "task", task.name);
     }

@@ -50,7 +50,7 @@ pub(super) fn fields_of<'a>(record: &Record<'a>, bound: Bound) -> Vec<Field<'a>>
     if record.kind == Kind::Loss {
         return Vec::new();
     }
-    let context = record.task.filter(|_| bound == Bound::Shown).map_or(&[][..], |task| &task.context);
+    let context = record.task.as_deref().filter(|_| bound == Bound::Shown).map_or(&[][..], |task| &task.context);
     merge_context(context, &record.fields.to_vec())
 }
 

@@ -197,9 +197,9 @@ impl Place {
             Self::Module => line.put(known(callsite.and_then(|callsite| callsite.module))),
             Self::File => line.put(known(callsite.and_then(|callsite| callsite.file))),
             Self::Line => line.put(callsite.and_then(|callsite| callsite.line).unwrap_or(0)),
-            Self::Task => line.put(known(record.task.map(|task| task.name))),
+            Self::Task => line.put(known(record.task.as_deref().map(|task| task.name))),
             Self::Key => put_key(line, record),
-            Self::Dataflow => line.put(known(record.task.and_then(|task| task.dataflow_id()).as_deref())),
+            Self::Dataflow => line.put(known(record.task.as_deref().and_then(|task| task.dataflow_id()).as_deref())),
             Self::Thread => line.put(known(Some(&record.source.thread))),
             Self::Pid => line.put(record.source.pid),
             Self::Host => line.put(known(Some(&record.source.host))),
@@ -213,7 +213,7 @@ fn escape(text: &str) -> String {
 }
 
 fn put_key<W: Write>(line: &mut Line<'_, W>, record: &Record<'_>) {
-    match record.task {
+    match record.task.as_deref() {
         Some(task) => line.put(format_args!("{}@{}", record.seq, task.key_text)),
         None => line.put('-'),
     }

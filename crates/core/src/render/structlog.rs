@@ -38,7 +38,7 @@ impl Renderer for StructlogLines {
         let mut fields = fields_of(record);
         let exception = exception_of(record, &mut fields);
         fields.iter_mut().for_each(rename_reserved);
-        if let Some(task) = record.task {
+        if let Some(task) = record.task.as_deref() {
             push(&mut fields, "key", format!("{}@{}", record.seq, task.key_text));
         }
         push(&mut fields, "event", record.message.clone());
@@ -70,7 +70,7 @@ fn fields_of<'a>(record: &Record<'a>) -> Vec<Field<'a>> {
         own.push(Field { name: "duration_us".into(), value: end.duration_us().into() });
         own.push(Field { name: "busy_us".into(), value: (end.busy_ns / 1000).into() });
     }
-    merge_context(record.task.map_or(&[][..], |task| &task.context), &own)
+    merge_context(record.task.as_deref().map_or(&[][..], |task| &task.context), &own)
 }
 
 /// The error of an end, or else the first that is a field, which is taken out.

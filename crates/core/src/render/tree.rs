@@ -105,14 +105,14 @@ impl Tree {
 impl Renderer for Tree {
     fn render(&mut self, out: &mut Vec<u8>, record: &Record<'_>) {
         let is_begin = record.kind == Kind::Begin;
-        let depth = record.task.map(|task| self.open.depth(&task.key));
-        if let Some((task, depth)) = record.task.zip(depth).filter(|_| is_begin) {
+        let depth = record.task.as_deref().map(|task| self.open.depth(&task.key));
+        if let Some((task, depth)) = record.task.as_deref().zip(depth).filter(|_| is_begin) {
             self.open.begin(&task.key, &record.message, depth);
         }
         if !is_quiet(record) {
             self.draw(&mut Bytes(out), record, depth);
         }
-        if let Some(task) = record.task.filter(|_| record.kind == Kind::End) {
+        if let Some(task) = record.task.as_deref().filter(|_| record.kind == Kind::End) {
             self.open.tasks.remove(&task.key);
         }
         self.move_on(record);
@@ -170,7 +170,7 @@ impl Tree {
 
     /// The names from the root to the task, where a reader would think that another one goes on.
     fn draw_way(&self, line: &mut Line<'_, Bytes<'_>>, record: &Record<'_>) {
-        let Some(task) = record.task else { return };
+        let Some(task) = record.task.as_deref() else { return };
         let goes_on = if record.kind == Kind::Begin { task.key.parent() } else { Some(task.key.clone()) };
         // A new root is seen to be one.
         let Some(goes_on) = goes_on.filter(|task| self.at.as_ref() != Some(task)) else { return };
@@ -187,7 +187,7 @@ impl Tree {
     }
 
     fn move_on(&mut self, record: &Record<'_>) {
-        if let Some(task) = record.task {
+        if let Some(task) = record.task.as_deref() {
             self.at = if record.kind == Kind::End { task.key.parent() } else { Some(task.key.clone()) };
         }
     }
@@ -209,7 +209,7 @@ fn guides(kind: Kind, depth: Option<usize>) -> (String, String) {
 /// A record's own fields, at a begin behind its task's own values.
 fn fields_at<'a>(record: &Record<'a>) -> Vec<Field<'a>> {
     let own = fields_of(record, Bound::Hidden);
-    match record.task.filter(|_| record.kind == Kind::Begin) {
+    match record.task.as_deref().filter(|_| record.kind == Kind::Begin) {
         Some(task) => for_people(record, merge_context(&task.own, &own)),
         None => for_people(record, own),
     }

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use crate::key::TaskKey;
 use crate::loss::{Cause, Loss};
-use crate::record::{Callsite, Detail, End, Kind, Outcome, Record, Source, Task, level_from_code, merge_context};
+use crate::record::{
+    Callsite, Detail, End, Kind, Outcome, Record, Source, Task, TaskOf, level_from_code, merge_context,
+};
 use crate::segment::cursor::Cursor;
 use crate::segment::{FRAME_HEAD, MAGIC, NO_SUMS, Stats, VERSION, checksum, frame};
 use crate::value::{Fields, cut_text, read_fields, read_links};
@@ -249,7 +251,7 @@ impl<'a> Decoded<'a> {
             kind: Kind::Begin,
             seq: 0,
             callsite: Some(callsite),
-            task: Some(task),
+            task: Some(TaskOf::Described(task)),
             source: &self.source,
             message: Cow::Borrowed(task.name),
             fields: Fields::EMPTY,
@@ -285,7 +287,7 @@ impl<'a> Decoded<'a> {
             kind,
             seq,
             callsite,
-            task,
+            task: task.map(TaskOf::Described),
             source: &self.source,
             message,
             fields,

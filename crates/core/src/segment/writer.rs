@@ -371,7 +371,7 @@ impl SegmentWriter {
                 self.define_callsite(id, &definition, callsite.fields.iter().copied())
             })
         });
-        let task = record.task.map(|task| self.copy_task(task));
+        let task = record.task.as_deref().map(|task| self.copy_task(task));
         let head = RecordHead { level: record.level, callsite, task, seq: record.seq, ts_ns: record.ts_ns };
         let (mut message, mut body) = (Message::default(), BodyWriter::default());
         message.set(&record.message);

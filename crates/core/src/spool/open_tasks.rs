@@ -111,7 +111,7 @@ impl OpenTasks {
             return;
         };
         for record in decoded.records() {
-            if let Some(task) = record.task {
+            if let Some(task) = record.task.as_deref() {
                 let mut open = OpenTask::new(&record);
                 // What is there is the end itself, one number behind the last record.
                 open.last_seq = record.seq.saturating_sub(1);
@@ -157,8 +157,8 @@ impl OpenTask {
     }
 
     fn end<'a>(&self, record: Record<'a>, last_ns: i64) -> Record<'a> {
-        let started_ns = record.task.map_or(last_ns, |task| task.started_ns);
-        let name = record.task.map_or("", |task| task.name);
+        let started_ns = record.task.as_deref().map_or(last_ns, |task| task.started_ns);
+        let name = record.task.as_deref().map_or("", |task| task.name);
         let end = End {
             outcome: Outcome::Interrupted,
             duration_ns: u64::try_from(last_ns.saturating_sub(started_ns)).unwrap_or(0),

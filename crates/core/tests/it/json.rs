@@ -178,7 +178,7 @@ fn hostile_text_stays_inside_its_string_and_its_line() {
         assert_eq!(json[key], HOSTILE, "{key} reads back as it was");
     }
     assert_eq!((&json["fields"][HOSTILE], &json["context"][HOSTILE]), (&HOSTILE.into(), &HOSTILE.into()));
-    let context: Json = serde_json::from_str(record.task.expect("a task").context_json()).expect("JSON");
+    let context: Json = serde_json::from_str(record.task.as_deref().expect("a task").context_json()).expect("JSON");
     assert_eq!(context, json["context"]);
 }
 

@@ -11,7 +11,8 @@ use spanlake_core::render::JsonLines;
 use spanlake_core::segment::{EndHead, RecordHead, Segment, SegmentWriter, TaskDefinition, TaskOrigin};
 use spanlake_core::value::{BodyWriter, Name};
 use spanlake_core::{
-    Cause, Field, Fields, Kind, Level, LevelFilter, Loss, Outcome, OwnedRecord, Processor, Record, Source, Value,
+    Cause, Field, Fields, Kind, Level, LevelFilter, Loss, Outcome, OwnedRecord, Processor, Record, Redaction, Source,
+    Value,
 };
 use uuid::Uuid;
 
@@ -165,6 +166,43 @@ fn values_are_hidden_by_name() {
     assert_eq!(fields_of(Redact::keys(["password", "token"]), &fields), expected);
 }
 
+#[test]
+fn a_redaction_does_in_front_of_a_sink_what_it_does_in_front_of_the_buffer() {
+    let redaction = Redaction::new().deny("*token*").hash("user").truncate("body", 4).allow("csrf_token").deny("error");
+    let redact = Redact::new(redaction.clone().hash_key([7; 16])).expect("rules");
+    let body =
+        [("token", Value::U64(1)), ("csrf_token", 2.into()), ("user", "ada".into()), ("body", "abcdefgh".into())];
+    let records = processed(redact, &body);
+    let fields: serde_json::Value = serde_json::from_str(&records[0].fields).expect("JSON");
+    assert_eq!((&fields["token"], &fields["csrf_token"]), (&"***".into(), &2.into()));
+    assert_eq!(fields["body"], "abcd… [truncated, 8 bytes]");
+    assert!(fields["user"].as_str().is_some_and(|user| user.starts_with("hash:")), "{fields}");
+    let end = records.iter().find(|record| record.kind == Kind::End).expect("an end");
+    assert_eq!(end.error.as_deref(), Some("***: ***"));
+    assert!(Redact::new(Redaction::new().deny("")).is_err());
+}
+
+#[test]
+fn the_context_of_tasks_is_redacted_for_the_records_that_came_by_and_no_others() {
+    let segment = segment(&[]);
+    let decoded = segment.decode().expect("a segment");
+    let before: Vec<Record<'_>> = decoded.records().collect();
+    // Rendered before, so that a text which is kept with the task would be found out.
+    let lines: Vec<String> = before.iter().map(json).collect();
+    let mut redacted = before.clone();
+    Redact::keys(["table"]).process(&mut redacted);
+    let in_tasks = redacted.iter().filter_map(|record| record.task.as_deref());
+    assert!(in_tasks.clone().count() > 0);
+    for task in in_tasks {
+        assert_eq!(task.context_json(), r#"{"table":"***"}"#);
+        assert!(task.own.iter().all(|field| field.value == Value::from("***")));
+    }
+    assert!(redacted.iter().map(json).all(|line| !line.contains("orders")), "{:?}", redacted[0]);
+    assert_eq!(before.iter().map(json).collect::<Vec<_>>(), lines);
+    let keys = |records: &[Record<'_>]| records.iter().map(Record::key).collect::<Vec<_>>();
+    assert_eq!(keys(&redacted), keys(&before));
+}
+
 #[cfg(feature = "patterns")]
 mod patterns {
     use super::*;
@@ -185,7 +223,7 @@ mod patterns {
     fn what_is_no_pattern_is_refused() {
         for pattern in ["(", "x*"] {
             let error = Redact::patterns([pattern]).expect_err("no pattern");
-            assert_eq!(error.code().to_string(), "CONFIGURATION::Redact::VALIDATION::ERROR");
+            assert_eq!(error.code().to_string(), "CONFIGURATION::Redaction::VALIDATION::ERROR");
             assert_eq!(error.context().next(), Some(("pattern", pattern)));
         }
     }

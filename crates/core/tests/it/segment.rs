@@ -186,8 +186,8 @@ fn task_comes_back_with_its_foreign_parent_and_contexts() {
     let sample = sample();
     let decoded = sample.decode().expect("a segment");
     let records: Vec<_> = decoded.records().collect();
-    let (root, child) = (records[0].task.expect("a task"), records[1].task.expect("a task"));
-    let continued = records[9].task.expect("a task");
+    let (root, child) = (records[0].task.as_deref().expect("a task"), records[1].task.as_deref().expect("a task"));
+    let continued = records[9].task.as_deref().expect("a task");
     assert_eq!(root.foreign_parent, Some([7; 8]));
     assert_eq!((child.foreign_parent, child.name), (None, "load"));
     assert_eq!(child.started_ns, MOMENT_NS + 2);
@@ -483,7 +483,8 @@ fn copy_says_the_same() {
     for (one, other) in one.records().zip(other.records()) {
         assert_eq!((one.ts_ns, one.end(), one.loss()), (other.ts_ns, other.end(), other.loss()));
         assert_eq!(one.fields.to_vec(), other.fields.to_vec());
-        let foreign_parent = |record: &spanlake_core::Record<'_>| record.task.and_then(|task| task.foreign_parent);
+        let foreign_parent =
+            |record: &spanlake_core::Record<'_>| record.task.as_deref().and_then(|task| task.foreign_parent);
         assert_eq!(foreign_parent(&one), foreign_parent(&other));
     }
 }

@@ -140,7 +140,7 @@ fn foreign_trace_starts_a_root_that_is_its_trace_id_and_keeps_the_parent() {
     let tape = continuing(FOREIGN.parse::<Carrier>().expect("a carrier"), || info_span!("here").in_scope(|| ()));
     let mut seen = Vec::new();
     tape.each(|record| {
-        let task = record.task.expect("a task");
+        let task = record.task.as_deref().expect("a task");
         seen.push((task.key_text.clone(), task.foreign_parent));
     });
     let parent = Some(0x00f0_67aa_0ba9_02b7_u64.to_be_bytes());

@@ -59,7 +59,7 @@ impl Untold {
     /// Whether a record passes. What is written of a task makes its end and those above it known: their ends then pass
     /// whatever it costs, so that no task that a reader sees stays open.
     fn keeps(&mut self, record: &Record<'_>, level: LevelFilter) -> bool {
-        let Some(task) = record.task else {
+        let Some(task) = record.task.as_deref() else {
             return record.kind == Kind::Loss || record.level <= level;
         };
         let is_kept = match record.kind {

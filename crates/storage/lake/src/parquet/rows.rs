@@ -95,7 +95,7 @@ impl Rows {
         let row = Row {
             ts_us: record.ts_us(),
             seq: record.seq,
-            task: match record.task {
+            task: match record.task.as_deref() {
                 Some(task) => self.tables.task(task),
                 None => self.tables.no_task(),
             },

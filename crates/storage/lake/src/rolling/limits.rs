@@ -65,7 +65,7 @@ impl Limits {
         match self.every {
             Some(Every::Run) => observed::starts_run(record),
             Some(Every::RootTask) => {
-                record.kind == Kind::Begin && record.task.is_some_and(|task| task.key.depth() == 0)
+                record.kind == Kind::Begin && record.task.as_deref().is_some_and(|task| task.key.depth() == 0)
             }
             _ => false,
         }

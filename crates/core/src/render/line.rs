@@ -2,13 +2,17 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::color::Style;
+use unicode_width::UnicodeWidthStr;
+
+use super::color::{DIM, Style};
 
 /// A line. What is put into it must be harmless already.
 pub(super) struct Line<'a, W: Write> {
     out: &'a mut W,
-    /// How many characters it has.
+    /// How many columns of a terminal it takes.
     column: usize,
+    /// Spaces that are written when something comes behind them, so that no line ends in spaces.
+    owed: usize,
     has_color: bool,
 }
 
@@ -24,7 +28,7 @@ impl Write for Bytes<'_> {
 
 impl<'a, W: Write> Line<'a, W> {
     pub(super) fn new(out: &'a mut W, has_color: bool) -> Self {
-        Self { out, column: 0, has_color }
+        Self { out, column: 0, owed: 0, has_color }
     }
 
     pub(super) fn column(&self) -> usize {
@@ -40,28 +44,46 @@ impl<'a, W: Write> Line<'a, W> {
         if !self.has_color {
             return self.put(text);
         }
+        self.pay();
         let _ = write!(self.out, "\u{1b}[{style}m");
         self.put(text);
         let _ = self.out.write_str("\u{1b}[0m");
     }
 
+    /// What stands before a further line of a record.
+    pub(super) fn indent(&mut self, text: &str) {
+        if text.trim_start().is_empty() { self.put(text) } else { self.styled(DIM, text) }
+    }
+
     /// Spaces up to a column.
     pub(super) fn pad_to(&mut self, column: usize) {
-        while self.column < column {
-            self.put(' ');
-        }
+        let more = column.saturating_sub(self.column);
+        self.owed += more;
+        self.column += more;
+    }
+
+    fn pay(&mut self) {
+        let _ = write!(self.out, "{:1$}", "", std::mem::take(&mut self.owed));
     }
 
     /// Ends it; another one begins.
     pub(super) fn end(&mut self) {
         let _ = self.out.write_char('\n');
-        self.column = 0;
+        (self.column, self.owed) = (0, 0);
     }
+}
+
+/// How many columns of a terminal a text takes: some characters take two, and some none.
+pub(super) fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
 }
 
 impl<W: Write> Write for Line<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.column += text.chars().count();
+        if self.owed > 0 && !text.is_empty() {
+            self.pay();
+        }
+        self.column += columns(text);
         self.out.write_str(text)
     }
 }

@@ -25,6 +25,7 @@ mod structlog;
 mod owned;
 mod words;
 mod color;
+mod look;
 mod line;
 mod pairs;
 pub mod text;

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-use super::color::{CYAN, DIM};
+use super::color::{CYAN, RED};
 use super::dump::each_line;
 use super::escape::Escaped;
-use super::line::Line;
+use super::line::{Line, columns};
 use crate::observed;
 use crate::record::{Kind, Record, merge_context};
 use crate::value::{Field, Value};
@@ -20,6 +20,9 @@ pub enum Bound {
     /// It does not.
     Hidden,
 }
+
+/// How a further line of a record begins, where nothing else stands there.
+pub(super) const INDENT: &str = "    ";
 
 /// What a line may not be longer than, and how the next one begins.
 pub(super) struct Wrap<'a> {
@@ -67,11 +70,11 @@ pub(super) fn put_pairs<W: Write>(line: &mut Line<'_, W>, fields: &[Field<'_>], 
     for (at, field) in fields.iter().enumerate() {
         let (name, text) = (Escaped(&field.name).to_string(), Text(&field.value).to_string());
         let start = if at == 0 { line.column().max(from) } else { line.column() };
-        let end = start + name.chars().count() + text.chars().count() + 2;
-        match wrap.filter(|wrap| end > wrap.width && line.column() > wrap.indent.chars().count()) {
+        let end = start + columns(&name) + columns(&text) + 2;
+        match wrap.filter(|wrap| end > wrap.width && line.column() > columns(wrap.indent)) {
             Some(wrap) => {
                 line.end();
-                line.styled(DIM, wrap.indent);
+                line.indent(wrap.indent);
             }
             None => {
                 line.pad_to(start);
@@ -83,37 +86,30 @@ pub(super) fn put_pairs<W: Write>(line: &mut Line<'_, W>, fields: &[Field<'_>], 
     }
 }
 
-/// Calls `each` for the links of error chains, with what goes before each: of the end's error, and of fields that hold one.
-pub(super) fn each_cause(record: &Record<'_>, mut each: impl FnMut(&str, &str)) {
+/// Appends the values of an observed object, a line for each and for each group.
+pub(super) fn put_values<W: Write>(line: &mut Line<'_, W>, record: &Record<'_>, indent: &str) {
+    if observed::is_dump(record) {
+        each_line(&record.fields, |value| {
+            line.indent(indent);
+            line.put(value);
+            line.end();
+        });
+    }
+}
+
+/// Appends error chains, a line for each link: of the end's error, and of fields that hold one.
+pub(super) fn put_causes<W: Write>(line: &mut Line<'_, W>, record: &Record<'_>, indent: &str) {
+    let mut put = |before: &str, link: &str| {
+        line.indent(indent);
+        line.styled(RED, format_args!("{before}{}", Escaped(link)));
+        line.end();
+    };
     for (at, link) in record.end().iter().flat_map(|end| &end.error).enumerate() {
-        each(if at == 0 { "error: " } else { "caused by: " }, link);
+        put(if at == 0 { "error: " } else { "caused by: " }, link);
     }
     record.fields.for_each(|_, value| {
         if let Value::Error(chain) = value {
-            chain.iter().skip(1).for_each(|link| each("caused by: ", link));
+            chain.iter().skip(1).for_each(|link| put("caused by: ", link));
         }
-    });
-}
-
-/// Calls `each` for the lines of an observed object's values.
-pub(super) fn each_value(record: &Record<'_>, each: impl FnMut(&str)) {
-    if observed::is_dump(record) {
-        each_line(&record.fields, each);
-    }
-}
-
-/// Appends the values of an observed object, a line for each and for each group.
-pub(super) fn put_values<W: Write>(line: &mut Line<'_, W>, record: &Record<'_>) {
-    each_value(record, |value| {
-        line.put(value);
-        line.end();
-    });
-}
-
-/// Appends error chains as indented lines.
-pub(super) fn put_causes<W: Write>(line: &mut Line<'_, W>, record: &Record<'_>) {
-    each_cause(record, |before, link| {
-        line.put(format_args!("    {before}{}", Escaped(link)));
-        line.end();
     });
 }

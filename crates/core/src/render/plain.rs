@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::escape::{Escaped, is_harmful};
 use super::line::{Bytes, Line};
-use super::pairs::{put_causes, put_values};
+use super::pairs::{INDENT, put_causes, put_values};
 use super::renderer::Renderer;
 use super::text::put_text_fields;
 use super::time::format_us;
@@ -33,7 +33,8 @@ pub const DEFAULT_PATTERN: &str = "{ts} - {level} - {target}:{module}:{line} - [
 /// | `{dataflow}` | the dataflow of the task | `-` |
 /// | `{thread}` `{pid}` `{host}` `{service}` | the process | `-` |
 ///
-/// A number behind a colon pads, `{level:5}`; `{{` and `}}` stand for braces.
+/// A number behind a colon pads, `{level:5}`, in columns of a terminal and not at the end of a line; `{{` and `}}` stand for
+/// braces.
 ///
 /// ```
 /// use spanlake_core::render::Plain;
@@ -140,8 +141,8 @@ pub(super) fn put_record(out: &mut impl Write, parts: &[Part], lifecycle: Lifecy
         parts.iter().for_each(|part| part.put(&mut line, record, words));
         line.end();
     });
-    put_values(&mut line, record);
-    put_causes(&mut line, record);
+    put_values(&mut line, record, "");
+    put_causes(&mut line, record, INDENT);
 }
 
 // === impl Part ===

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use super::color::{BOLD, Color, DIM, style_of};
 use super::escape::Escaped;
 use super::line::{Bytes, Line};
-use super::pairs::{Bound, Wrap, fields_of, for_people, put_causes, put_pairs, put_values};
+use super::look::Look;
+use super::pairs::{Bound, INDENT, Wrap, fields_of, for_people, put_causes, put_pairs, put_values};
 use super::renderer::Renderer;
 use super::time::format_us;
 use super::words::{Lifecycle, is_quiet};
@@ -24,7 +25,7 @@ use crate::value::Field;
 /// | setting | default |
 /// |---|---|
 /// | [`color`](Self::color) | [`Color::Auto`] |
-/// | [`width`](Self::width) | none: a record is one line however long |
+/// | [`width`](Self::width) | that of the terminal; elsewhere none: a record is one line however long |
 /// | [`bound`](Self::bound) | [`Bound::Shown`] |
 /// | [`lifecycle`](Self::lifecycle) | [`Lifecycle::Plain`] |
 ///
@@ -36,9 +37,7 @@ use crate::value::Field;
 #[derive(Clone, Debug, Default)]
 #[must_use = "a renderer does nothing until a sink has it"]
 pub struct Pretty {
-    color: Color,
-    has_color: bool,
-    width: Option<NonZeroUsize>,
+    look: Look,
     bound: Bound,
     lifecycle: Lifecycle,
 }
@@ -46,9 +45,6 @@ pub struct Pretty {
 const LEVEL_WIDTH: usize = 9;
 
 const MESSAGE_WIDTH: usize = 40;
-
-/// How a further line of a record begins.
-const INDENT: &str = "    ";
 
 impl Pretty {
     /// With the defaults above.
@@ -58,14 +54,14 @@ impl Pretty {
 
     /// When there are colours.
     pub fn color(mut self, color: Color) -> Self {
-        (self.color, self.has_color) = (color, color.at_first());
+        self.look.set_color(color);
         self
     }
 
-    /// Fields that would make a line longer than so many characters go on further lines, indented. A message or a field
-    /// that is longer by itself is left as it is.
+    /// Fields that would take a line beyond so many columns go on further lines, indented. A message or a field that is longer
+    /// by itself is left as it is. [`NonZeroUsize::MAX`] keeps a record in one line however long.
     pub fn width(mut self, columns: NonZeroUsize) -> Self {
-        self.width = Some(columns);
+        self.look.set_width(columns);
         self
     }
 
@@ -90,18 +86,22 @@ impl Renderer for Pretty {
         let mut fields = for_people(record, fields_of(record, self.bound));
         fields.sort_by(|one, other| one.name.cmp(&other.name));
         let out = &mut Bytes(out);
-        let mut line = Line::new(out, self.has_color);
+        let mut line = Line::new(out, self.look.has_color());
         self.lifecycle.each(record, |words| {
             self.put_line(&mut line, record, words, &fields);
             // What is said twice has its fields once.
             fields.clear();
         });
-        put_values(&mut line, record);
-        put_causes(&mut line, record);
+        put_values(&mut line, record, "");
+        put_causes(&mut line, record, INDENT);
     }
 
     fn set_terminal(&mut self) {
-        self.has_color = self.color.on_terminal();
+        self.look.set_terminal();
+    }
+
+    fn set_columns(&mut self, columns: NonZeroUsize) {
+        self.look.set_columns(columns);
     }
 }
 
@@ -114,7 +114,7 @@ impl Pretty {
         line.put("] ");
         let behind_message = line.column() + MESSAGE_WIDTH;
         line.styled(BOLD, Escaped(words));
-        let wrap = self.width.map(|width| Wrap { width: width.get(), indent: INDENT });
+        let wrap = self.look.width().map(|width| Wrap { width, indent: INDENT });
         put_pairs(line, fields, behind_message, wrap.as_ref());
         line.end();
     }

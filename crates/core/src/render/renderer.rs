@@ -1,5 +1,7 @@
 //! Renderers: how a record becomes bytes.
 
+use std::num::NonZeroUsize;
+
 use crate::record::Record;
 
 /// Makes bytes of records; a sink that writes text has one.
@@ -26,6 +28,11 @@ pub trait Renderer: Send {
 
     /// Told at the start by a sink that writes to a terminal.
     fn set_terminal(&mut self) {}
+
+    /// Told before each batch by a sink that writes to a terminal: how many columns that has now.
+    fn set_columns(&mut self, columns: NonZeroUsize) {
+        let _ = columns;
+    }
 }
 
 impl<R: Renderer + ?Sized> Renderer for Box<R> {
@@ -35,5 +42,9 @@ impl<R: Renderer + ?Sized> Renderer for Box<R> {
 
     fn set_terminal(&mut self) {
         (**self).set_terminal();
+    }
+
+    fn set_columns(&mut self, columns: NonZeroUsize) {
+        (**self).set_columns(columns);
     }
 }

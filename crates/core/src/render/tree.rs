@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use super::color::{BOLD, Color, DIM, RED, style_of};
+use super::color::{BOLD, Color, DIM, style_of};
 use super::escape::Escaped;
 use super::line::{Bytes, Line};
-use super::pairs::{Bound, Wrap, each_cause, each_value, fields_of, for_people, put_pairs};
+use super::look::Look;
+use super::pairs::{Bound, Wrap, fields_of, for_people, put_causes, put_pairs, put_values};
 use super::renderer::Renderer;
 use super::time::format_us;
 use super::words::{Lifecycle, is_quiet};
@@ -39,14 +40,12 @@ use crate::value::Field;
 /// | setting | default |
 /// |---|---|
 /// | [`color`](Self::color) | [`Color::Auto`] |
-/// | [`width`](Self::width) | none: a record is one line however long |
+/// | [`width`](Self::width) | that of the terminal; elsewhere none: a record is one line however long |
 /// | [`lifecycle`](Self::lifecycle) | [`Lifecycle::Plain`]; the timed form says durations in words and not in parentheses |
 #[derive(Debug, Default)]
 #[must_use = "a renderer does nothing until a sink has it"]
 pub struct Tree {
-    color: Color,
-    has_color: bool,
-    width: Option<NonZeroUsize>,
+    look: Look,
     lifecycle: Lifecycle,
     open: Open,
     /// The task that a reader thinks is going on.
@@ -84,14 +83,14 @@ impl Tree {
 
     /// When there are colours.
     pub fn color(mut self, color: Color) -> Self {
-        (self.color, self.has_color) = (color, color.at_first());
+        self.look.set_color(color);
         self
     }
 
-    /// Fields that would make a line longer than so many characters go on further lines. A message or a field that is
-    /// longer by itself is left as it is.
+    /// Fields that would take a line beyond so many columns go on further lines, indented. A message or a field that is longer
+    /// by itself is left as it is. [`NonZeroUsize::MAX`] keeps a record in one line however long.
     pub fn width(mut self, columns: NonZeroUsize) -> Self {
-        self.width = Some(columns);
+        self.look.set_width(columns);
         self
     }
 
@@ -119,7 +118,11 @@ impl Renderer for Tree {
     }
 
     fn set_terminal(&mut self) {
-        self.has_color = self.color.on_terminal();
+        self.look.set_terminal();
+    }
+
+    fn set_columns(&mut self, columns: NonZeroUsize) {
+        self.look.set_columns(columns);
     }
 }
 
@@ -127,7 +130,7 @@ impl Renderer for Tree {
 
 impl Tree {
     fn draw(&mut self, out: &mut Bytes<'_>, record: &Record<'_>, depth: Option<usize>) {
-        let mut line = Line::new(out, self.has_color);
+        let mut line = Line::new(out, self.look.has_color());
         let ts = format_us(record.ts_us());
         // `<date>T<time to the microsecond>Z`; years beyond four digits have longer dates.
         let (date, time) = ts.split_once('T').unwrap_or((&ts, ""));
@@ -138,6 +141,7 @@ impl Tree {
         }
         self.draw_way(&mut line, record);
         let (guides, inner) = guides(record.kind, depth);
+        let indent = format!("{:HEAD_WIDTH$}{inner}  ", "");
         let time = time.get(..12).unwrap_or(time);
         let mut fields = fields_at(record);
         self.lifecycle.each(record, |words| {
@@ -151,21 +155,12 @@ impl Tree {
                 Kind::Event | Kind::Loss => line.put(Escaped(words)),
             }
             self.draw_duration(&mut line, record);
-            let indent = format!("{:HEAD_WIDTH$}{inner}  ", "");
-            let wrap = self.width.map(|width| Wrap { width: width.get(), indent: &indent });
+            let wrap = self.look.width().map(|width| Wrap { width, indent: &indent });
             put_pairs(&mut line, &std::mem::take(&mut fields), 0, wrap.as_ref());
             line.end();
         });
-        each_value(record, |value| {
-            line.styled(DIM, format_args!("{:HEAD_WIDTH$}{inner}  ", ""));
-            line.put(value);
-            line.end();
-        });
-        each_cause(record, |before, link| {
-            line.styled(DIM, format_args!("{:HEAD_WIDTH$}{inner}  ", ""));
-            line.styled(RED, format_args!("{before}{}", Escaped(link)));
-            line.end();
-        });
+        put_values(&mut line, record, &indent);
+        put_causes(&mut line, record, &indent);
     }
 
     /// The names from the root to the task, where a reader would think that another one goes on.

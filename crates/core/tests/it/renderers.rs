@@ -15,6 +15,7 @@ use spanlake_core::render::{
 use spanlake_core::segment::{EndHead, RecordHead, Segment, SegmentWriter, TaskDefinition, TaskOrigin, TaskRef};
 use spanlake_core::value::{BodyWriter, Name};
 use spanlake_core::{Cause, Level, Loss, Outcome, Value};
+use unicode_width::UnicodeWidthStr;
 use uuid::Uuid;
 
 use crate::support::{HOSTILE, MOMENT_NS, callsite, hostile_segment, message, source};
@@ -122,6 +123,8 @@ fn story() -> Segment {
     story.event(Some(&mut read), Level::ERROR, "bad line", &[("error", chain), ("line", Value::U64(7))]);
     story.end(read, Outcome::Failed, 504_000_000, "FAILED read", &["cannot read orders", "disk\nfull"]);
     story.event(Some(&mut other), Level::INFO, HOSTILE, &[("level", Value::from(HOSTILE)), ("a b=\"c\"", 1.5.into())]);
+    let wide = [("city", Value::from("東京都 港区")), ("rows", Value::U64(3))];
+    story.event(Some(&mut other), Level::INFO, "読み込み完了 café 🦀", &wide);
     let quiet = story.child(other, 1, "quiet");
     story.end(quiet, Outcome::Succeeded, 12_345, "", &[]);
     story.event(Some(&mut load), Level::INFO, "last words", &[]);
@@ -210,6 +213,40 @@ fn hostile_text_is_harmless_in_every_rendering() {
 }
 
 #[test]
+fn no_line_ends_in_spaces() {
+    for (name, mut renderer) in renderers() {
+        let rendered = without_colors(&render(&mut *renderer, &story()));
+        assert_eq!(rendered.lines().find(|line| line.ends_with(' ')), None, "{name}");
+    }
+}
+
+#[test]
+fn fields_begin_in_one_column_whatever_the_message_is_written_in() {
+    let rendered = render(&mut Pretty::new().bound(Bound::Hidden), &story());
+    let column = |field: &str| {
+        let line = rendered.lines().find(|line| line.contains(field)).expect("the line");
+        line.split_once(field).expect("the field").0.width()
+    };
+    assert_eq!((column("city="), column("file=")), (81, 81));
+}
+
+#[test]
+fn a_terminal_says_how_wide_lines_are_unless_the_program_does() {
+    let columns = |columns| NonZeroUsize::new(columns).expect("a width");
+    let told = |mut renderer: Box<dyn Renderer>| {
+        renderer.set_columns(columns(80));
+        render(&mut *renderer, &story())
+    };
+    let [pretty, tree] = ["pretty_80_bare", "tree_80_bare"].map(|name| {
+        let mut named = renderers().into_iter().find(|(other, _)| other == name).expect("it is there").1;
+        render(&mut *named, &story())
+    });
+    assert_eq!((told(Box::new(Pretty::new())), told(Box::new(Tree::new()))), (pretty, tree));
+    let unbroken = told(Box::new(Pretty::new().width(NonZeroUsize::MAX)));
+    assert_eq!(unbroken, render(&mut Pretty::new(), &story()));
+}
+
+#[test]
 fn colors_change_nothing_but_colors() {
     let segment = story();
     let all = renderers();
@@ -229,7 +266,7 @@ fn lines_are_no_longer_than_they_may_be_where_fields_can_wrap() {
     for (columns, name) in [(80, "tree_80_bare"), (200, "pretty_200_bare"), (200, "tree_200_bare")] {
         let mut renderer = renderers().into_iter().find(|(other, _)| other == name).expect("it is there").1;
         let rendered = render(&mut *renderer, &segment);
-        let is_short = |line: &&str| line.chars().count() <= columns || line.contains("\\u{1b}");
+        let is_short = |line: &&str| line.width() <= columns || line.contains("\\u{1b}");
         assert_eq!(rendered.lines().find(|line| !is_short(line)), None, "{name}");
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroUsize;
 
 use spanlake_core::render::{Lifecycle, Renderer, TextLines};
 use spanlake_core::{Batch, Error, LevelFilter, Sink};
+use terminal_size::{Height, Width, terminal_size_of};
 
 /// Default of [`StreamSink::level`].
 pub const DEFAULT_STREAM_LEVEL: LevelFilter = LevelFilter::INFO;
@@ -31,10 +33,14 @@ pub struct StreamSink {
     name: String,
     level: LevelFilter,
     stream: Box<dyn Write + Send>,
-    is_terminal: bool,
+    /// How wide the terminal is; `None` where the stream is none.
+    columns: Option<Columns>,
     renderer: Box<dyn Renderer>,
     text: Vec<u8>,
 }
+
+/// Asks a terminal how wide it is now.
+type Columns = fn() -> Option<NonZeroUsize>;
 
 /// Room for text that is kept after a batch.
 const TEXT_KEPT_BYTES: usize = 1 << 20;
@@ -42,12 +48,14 @@ const TEXT_KEPT_BYTES: usize = 1 << 20;
 impl StreamSink {
     /// Writes to standard error.
     pub fn stderr() -> Self {
-        Self { is_terminal: io::stderr().is_terminal(), ..Self::to("stderr", io::stderr()) }
+        let columns: Columns = || columns(terminal_size_of(io::stderr()));
+        Self { columns: io::stderr().is_terminal().then_some(columns), ..Self::to("stderr", io::stderr()) }
     }
 
     /// Writes to standard output.
     pub fn stdout() -> Self {
-        Self { is_terminal: io::stdout().is_terminal(), ..Self::to("stdout", io::stdout()) }
+        let columns: Columns = || columns(terminal_size_of(io::stdout()));
+        Self { columns: io::stdout().is_terminal().then_some(columns), ..Self::to("stdout", io::stdout()) }
     }
 
     /// Writes to any writer, which reports call `name`. It is not taken for a terminal: colours come on with
@@ -57,7 +65,7 @@ impl StreamSink {
             name: name.into(),
             level: DEFAULT_STREAM_LEVEL,
             stream: Box::new(stream),
-            is_terminal: false,
+            columns: None,
             renderer: Box::new(TextLines::default()),
             text: Vec::new(),
         }
@@ -69,9 +77,9 @@ impl StreamSink {
         self
     }
 
-    /// What is made of records. Where the stream is a terminal, it is told so.
+    /// What is made of records. Where the stream is a terminal, it is told so, and before each batch how wide that is.
     pub fn renderer(mut self, mut renderer: impl Renderer + 'static) -> Self {
-        if self.is_terminal {
+        if self.columns.is_some() {
             renderer.set_terminal();
         }
         self.renderer = Box::new(renderer);
@@ -88,6 +96,10 @@ impl StreamSink {
     }
 }
 
+fn columns(size: Option<(Width, Height)>) -> Option<NonZeroUsize> {
+    size.and_then(|(Width(columns), _)| NonZeroUsize::new(columns.into()))
+}
+
 impl Sink for StreamSink {
     fn name(&self) -> &str {
         &self.name
@@ -100,6 +112,8 @@ impl Sink for StreamSink {
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
         self.text.clear();
         self.text.shrink_to(TEXT_KEPT_BYTES);
+        let columns = self.columns.and_then(|columns| columns());
+        columns.into_iter().for_each(|columns| self.renderer.set_columns(columns));
         batch.records().for_each(|record| self.renderer.render(&mut self.text, record));
         // Flushed at once: a console that lags behind the program misleads whoever watches both.
         let written = self.stream.write_all(&self.text).and_then(|()| self.stream.flush());

@@ -38,7 +38,8 @@ fn pump(segment: &Segment, batch: usize, sink: &mut JsonlSink, gate: &mut dyn Pr
         let mut records = records.to_vec();
         gate.process(&mut records);
         sink.write(&Batch::new(&records, LevelFilter::TRACE)).unwrap();
-        let told = |record: &Record<'_>| (record.kind, record.level, record.task.as_deref().map(|task| task.key.to_string()));
+        let told =
+            |record: &Record<'_>| (record.kind, record.level, record.task.as_deref().map(|task| task.key.to_string()));
         pumped.written.extend(records.iter().map(told));
         for loss in gate.take_losses() {
             assert_eq!(loss.cause, Cause::Budget);

@@ -387,48 +387,44 @@ proptest! {
     }
 }
 
-/// How many records the long run has: a million where one asks for it, else fewer where nothing is optimised.
-fn records_of_the_long_run() -> usize {
-    let asked = std::env::var("SPANLAKE_RECORDS").ok().and_then(|count| count.parse().ok());
-    asked.unwrap_or(if cfg!(debug_assertions) { 100_000 } else { 1_000_000 })
+/// Texts of random length, the same each time: most are short, one in a thousand is nearly as long as a text may be.
+fn texts_of_random_length(count: usize) -> impl Iterator<Item = String> {
+    let filler = "x".repeat(60_000);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    (0..count).map(move |at| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let most = if random.is_multiple_of(1_000) { filler.len() } else { 400 };
+        format!("{at} {}", &filler[..(random >> 32) as usize % most])
+    })
 }
 
 #[test]
-fn a_long_run_of_random_lengths_splits_nothing_and_exceeds_nothing() {
+fn a_million_records_of_random_length_are_not_split_and_no_file_is_too_long() {
+    const COUNT: usize = 1_000_000;
     let folder = folder_in_memory();
     let path = folder.path().join("log");
     let most = 1 << 20;
     let sink = RollingFileSink::new(&path).renderer(Messages).max_bytes(bytes(most)).max_files(bytes(10_000));
     let mut sink = sink.max_unsynced_bytes(NonZeroUsize::new(1 << 18).unwrap());
-    let count = records_of_the_long_run();
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut told = 0;
-    let filler = "x".repeat(1_000);
-    while told < count {
+    let mut texts = texts_of_random_length(COUNT).peekable();
+    while texts.peek().is_some() {
         let mut script = Script::new();
-        for _ in 0..512.min(count - told) {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            // Most are short, one in a thousand is as long as a text may be.
-            let length = if random.is_multiple_of(1_000) { 60 } else { random % 2 } as usize;
-            let tail = &filler[..(random >> 32) as usize % 200];
-            script.event(None, 0, &format!("{told} {}{tail}", filler.repeat(length / 2)), &[]);
-            told += 1;
-        }
+        texts.by_ref().take(512).for_each(|text| script.event(None, 0, &text, &[]));
         feed(&mut sink, &script.segment()).unwrap();
     }
     sink.flush().unwrap();
-    let mut next = 0;
+    let mut expected = texts_of_random_length(COUNT);
     for name in oldest_first(names(folder.path())) {
         let text = fs::read_to_string(folder.path().join(&name)).unwrap();
-        assert!(text.len() as u64 <= most && text.ends_with('\n'), "{name} has {} bytes", text.len());
-        for line in text.lines() {
-            assert_eq!(line.split(' ').next(), Some(next.to_string().as_str()), "{name}");
-            next += 1;
+        assert!(text.len() as u64 <= most, "{name} has {} bytes", text.len());
+        for line in text.split_inclusive('\n') {
+            let told = expected.next().map(|told| told + "\n");
+            assert!(told.as_deref() == Some(line), "{name}: {:.40} is not {:.40}", line, told.unwrap_or_default());
         }
     }
-    assert_eq!(next, count);
+    assert_eq!(expected.next(), None, "all of them are there");
 }
 
 #[test]

@@ -46,7 +46,9 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, Tail, real};
 
@@ -65,7 +67,11 @@ struct Book {
     names: Names,
     nodes: Vec<Node>,
     watch: Option<Box<dyn FnMut(PowerCut) + Send>>,
+    stall: Option<(String, Receiver<()>)>,
 }
+
+/// Longest time that a call waits, see [`FakeDisk::stall_create`].
+const PATIENCE: Duration = Duration::from_secs(30);
 
 enum Node {
     Folder,
@@ -93,6 +99,7 @@ impl FakeDisk {
             names: Names::new(Entries::new()),
             nodes: vec![Node::Folder],
             watch: None,
+            stall: None,
         };
         let mut entries = Entries::new();
         book.read(ROOT, folder.as_ref(), &mut entries);
@@ -130,6 +137,21 @@ impl FakeDisk {
         self.book().watch = Some(Box::new(watch));
     }
 
+    /// Lets the next call that makes a file whose name begins so wait until the sender is dropped, while others go on.
+    pub fn stall_create(&self, name: impl Into<String>) -> Sender<()> {
+        let (release, released) = channel();
+        self.book().stall = Some((name.into(), released));
+        release
+    }
+
+    fn wait_to_create(&self, path: &Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stall = self.book().stall.take_if(|(start, _)| name.starts_with(&**start));
+        if let Some((_, released)) = stall {
+            assert_eq!(released.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected), "nobody let {name} go on");
+        }
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         // A test that panics elsewhere shall not hide its reason behind this.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,6 +170,7 @@ impl fmt::Debug for FakeDisk {
 
 impl Disk for FakeDisk {
     fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
+        self.wait_to_create(path);
         let mut book = self.book();
         book.call(Operation::Create, path)?;
         let file = real().create(path, access)?;

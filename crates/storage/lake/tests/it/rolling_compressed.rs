@@ -73,6 +73,28 @@ fn rolled_files_are_compressed_and_roll_on() {
 }
 
 #[test]
+fn nobody_waits_for_an_archive() {
+    let place = Place::new();
+    let disk = FakeDisk::new(place.folder());
+    let sink = place.rolling().max_bytes(bytes(18)).max_files(bytes(100));
+    let mut sink = sink.compression(COMPRESSION).disk(disk.handle());
+    let stalled = disk.stall_create(".tmp-log");
+    for batch in 0..20 {
+        feed(&mut sink, &nine(&format!("{batch}"), 2)).unwrap();
+        sink.flush().unwrap();
+        sink.tick().unwrap();
+    }
+    let words: Vec<String> = place.texts().concat().lines().map(|line| line.trim().to_owned()).collect();
+    let told = (0..20).flat_map(|batch| (0..2).map(move |at| format!("{batch} {at}")));
+    assert_eq!(words, told.collect::<Vec<_>>(), "all is written and rolled, and nothing compressed");
+    drop(stalled);
+    wait_until(|| {
+        sink.tick().unwrap();
+        place.names().iter().filter(|name| name.matches('.').count() == 2).count() == 19
+    });
+}
+
+#[test]
 fn what_a_killed_process_left_is_tidied_up_and_compressed() {
     let place = Place::new();
     place.put("log.0001", "one\n");

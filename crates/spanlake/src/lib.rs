@@ -24,7 +24,7 @@ pub use spanlake_etl as etl;
 pub use spanlake_lake as lake;
 pub use spanlake_lake::Limits;
 pub use spanlake_scope as scope;
-pub use spanlake_scope::{Carrier, Inherit, ScopeLayer, Task, Timed, Verbosity, observe_async, site, timed};
+pub use spanlake_scope::{Carrier, Caught, Inherit, ScopeLayer, Task, Timed, Verbosity, observe_async, site, timed};
 
 /// What a program needs in scope.
 pub mod prelude {

@@ -22,11 +22,12 @@ mod filter;
 mod rename;
 mod add;
 mod errors;
+mod frames;
 mod markup;
 mod redact;
 
 pub use add::{AddCallsite, AddDefaults, CallsiteParameter};
-pub use errors::StructuredErrors;
+pub use errors::{ERROR_BACKTRACE, ERROR_TYPE, StructuredErrors};
 pub use filter::{FilterByLevel, FilterByTarget, FilterKeys};
 pub use markup::StripMarkup;
 pub use redact::Redact;

@@ -6,6 +6,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 
 use crate::error::Error;
 use crate::observed;
+use crate::processors::{ERROR_BACKTRACE, ERROR_TYPE};
 use crate::redact::names::fits;
 #[cfg(feature = "patterns")]
 use crate::redact::texts::Finder;
@@ -113,11 +114,17 @@ impl Redactor {
     /// What it says of a callsite with fields of these names.
     pub fn decide<'a>(&self, names: impl Iterator<Item = &'a str>) -> Decisions {
         let mut brings_names = false;
-        let names = names.inspect(|name| brings_names |= *name == observed::VALUES);
+        // An error may bring fields that stand beside it.
+        let beside = |name: &str| [ERROR_TYPE, ERROR_BACKTRACE].iter().any(|end| self.denies(&format!("{name}{end}")));
+        let names = names.inspect(|name| brings_names |= *name == observed::VALUES || beside(name));
         let fields: Box<[Verdict]> = names.map(|name| self.verdict(name)).collect();
         let concerns_fields = brings_names || fields.iter().any(|verdict| matches!(verdict, Verdict::Rule(_)));
         let (message, error) = (self.verdict("message"), self.verdict("error"));
         Decisions { fields, message, error, concerns_fields, brings_names }
+    }
+
+    fn denies(&self, name: &str) -> bool {
+        matches!(self.verdict(name), Verdict::Rule(_))
     }
 
     /// Whether texts are looked through.

@@ -133,6 +133,47 @@ fn an_error_becomes_a_map_of_what_is_known() {
 }
 
 #[test]
+fn type_and_backtrace_of_an_error_stand_in_its_map_where_they_are_known() {
+    let backtrace = "   0: <orders::Loader as core::fmt::Debug>::fmt\n             at ./src/orders.rs:7:13\n   1: orders::main\n\
+        \n   at nowhere\n  12: std::rt::start: inner\n             at C:\\rust\\rt.rs:8\n  13: main\n";
+    let chain = |text: &'static str| Value::Error(vec![text.into(), "inner".into()]);
+    let fields = [
+        ("error", chain("outer")),
+        ("error.type", Value::from("orders::Refused")),
+        ("error.backtrace", Value::from(backtrace)),
+        ("why", chain("other")),
+        ("why.type", Value::U64(1)),
+        ("why.backtrace", Value::from("disabled backtrace")),
+        ("else.type", Value::from("mine")),
+    ];
+    let fields: serde_json::Value = serde_json::from_str(&fields_of(StructuredErrors::new(), &fields)).expect("JSON");
+    let frames = serde_json::json!([
+        {"file": "./src/orders.rs", "line": 7, "function": "<orders::Loader as core::fmt::Debug>::fmt"},
+        {"file": "nowhere", "function": "orders::main"},
+        {"file": "C:\\rust\\rt.rs", "line": 8, "function": "std::rt::start: inner"},
+        {"function": "main"},
+    ]);
+    let expected = serde_json::json!({
+        "error": {"type": "orders::Refused", "message": "outer", "sources": ["inner"], "backtrace": frames},
+        "why": {"message": "other", "sources": ["inner"]},
+        "why.type": 1, "why.backtrace": "disabled backtrace", "else.type": "mine",
+    });
+    assert_eq!(fields, expected);
+}
+
+#[test]
+fn a_backtrace_of_today_is_understood() {
+    let text = std::backtrace::Backtrace::force_capture().to_string();
+    let fields = [("error", Value::Error(vec!["it".into()])), ("error.backtrace", Value::from(&text))];
+    let fields: serde_json::Value = serde_json::from_str(&fields_of(StructuredErrors::new(), &fields)).expect("JSON");
+    let frames = fields["error"]["backtrace"].as_array().expect("frames");
+    let here = |frame: &&serde_json::Value| frame["function"].as_str().is_some_and(|name| name.contains("of_today"));
+    let frame = frames.iter().find(here).expect("this function is among them");
+    assert!(frame["file"].as_str().is_some_and(|file| file.ends_with("processors.rs")), "{frame}");
+    assert!(frame["line"].as_u64().is_some_and(|line| line > 100), "{frame}");
+}
+
+#[test]
 fn markup_goes_and_text_between_brackets_stays() {
     let gone = [
         ("[bold]x[/bold]", "x"),

@@ -56,9 +56,11 @@ pub mod observe;
 mod command;
 mod spawn;
 mod timed;
+mod caught;
 mod panic;
 
 pub use carrier::Carrier;
+pub use caught::Caught;
 pub use command::CommandExt;
 pub use layer::{ScopeLayer, ScopeLayerBuilder};
 pub use panic::install_panic_hook;

@@ -9,6 +9,7 @@ use spanlake_core::value::{BodyWriter, Fields, MAX_BODY_BYTES, Name, OMITTED_FIE
 use tracing_core::Metadata;
 use tracing_core::field::{Field, Visit};
 
+use crate::caught::Caught;
 use crate::observe::Values;
 use crate::{CONTINUE, NAME};
 
@@ -111,6 +112,9 @@ impl Visit for FieldVisitor<'_> {
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
         if let Some(values) = value.downcast_ref::<Values>() {
             return self.body.append(values.body());
+        }
+        if let Some(caught) = value.downcast_ref::<Caught>() {
+            return caught.record(field, self.body);
         }
         self.body.error(Name::Index(field.index()), value);
     }

@@ -36,6 +36,9 @@ mod secrets;
 /// What rules name is replaced before it is stored.
 mod redaction;
 
+/// Errors with their type and a backtrace.
+mod errors;
+
 /// The known ways to break a layer, one by one.
 mod traps;
 

@@ -365,7 +365,11 @@ fn trap_14_clocks() {
     assert_eq!(end.duration_ns, 3_600_000_000_000, "durations are the monotonic clock's");
     let minute_ns = 60_000_000_000;
     assert!(records.iter().all(|record| (record.ts_ns - before_ns).abs() < minute_ns), "times are the wall's");
-    assert_eq!(records[0].task.as_deref().expect("a task").started_ns, records[0].ts_ns, "both are stored at the start");
+    assert_eq!(
+        records[0].task.as_deref().expect("a task").started_ns,
+        records[0].ts_ns,
+        "both are stored at the start"
+    );
 }
 
 // === what the traps are about, all at once ===

@@ -67,7 +67,8 @@ impl Processor for ContextFilter {
 
 fn is_inside(record: &Record<'_>, names: &[Box<str>]) -> bool {
     let is_meant = |name: &str| names.iter().any(|meant| **meant == *name);
-    let in_task = record.task.as_deref().is_some_and(|task| is_meant(task.name) || task.above.iter().copied().any(is_meant));
+    let in_task =
+        record.task.as_deref().is_some_and(|task| is_meant(task.name) || task.above.iter().copied().any(is_meant));
     in_task || observed::is_within(record, is_meant)
 }
 

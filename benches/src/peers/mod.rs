@@ -44,6 +44,7 @@ pub const PEERS: &[Peer] = &[
     spanlake::MEMORY,
     spanlake::BY_TARGET,
     spanlake::BY_TASK,
+    spanlake::ROUTED,
     spanlake::JSONL,
     spanlake::SPOOL,
     spanlake::PARQUET,

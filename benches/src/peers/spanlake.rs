@@ -10,7 +10,7 @@ use std::{
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use spanlake_capture::{CaptureLayer, CaptureLayerBuilder, Guard, Policy};
-use spanlake_core::{Batch, Error, LevelFilter, Sink};
+use spanlake_core::{Batch, Error, LevelFilter, Logger, Routing, Sink};
 use spanlake_lake::{JsonlSink, ParquetSink};
 use spanlake_scope::Verbosity;
 use tracing_subscriber::{Registry, layer::SubscriberExt};
@@ -34,6 +34,9 @@ pub(super) const BY_TARGET: Peer = Peer { name: "spanlake-by-target", takes: TAK
 /// As [`MEMORY`], with levels of which an event's task decides.
 pub(super) const BY_TASK: Peer = Peer { name: "spanlake-by-task", takes: TAKES, open: open_by_task };
 
+/// As [`MEMORY`], with a routing: the work's logger propagates to the root, which hands the sink its records.
+pub(super) const ROUTED: Peer = Peer { name: "spanlake-routed", takes: TAKES, open: open_routed };
+
 /// JSON lines in a lake, with all columns.
 pub(super) const JSONL: Peer = Peer { name: "spanlake-jsonl", takes: TAKES, open: open_jsonl };
 
@@ -47,18 +50,24 @@ pub(super) const PARQUET: Peer = Peer { name: "spanlake-parquet", takes: TAKES, 
 const BLOCK: Duration = Duration::from_secs(60);
 
 fn open_memory(_: &Trial) -> Result<Box<dyn Session>> {
-    open_counting("info")
+    open_counting("info", settings())
 }
 
 fn open_by_target(_: &Trial) -> Result<Box<dyn Session>> {
-    open_counting("warn,spanlake_benches=info/1h")
+    open_counting("warn,spanlake_benches=info/1h", settings())
 }
 
 fn open_by_task(_: &Trial) -> Result<Box<dyn Session>> {
-    open_counting("warn,task=job=info")
+    open_counting("warn,task=job=info", settings())
 }
 
-fn open_counting(directives: &str) -> Result<Box<dyn Session>> {
+fn open_routed(_: &Trial) -> Result<Box<dyn Session>> {
+    let work = Logger::new("spanlake_benches").level(LevelFilter::INFO);
+    let routing = Routing::builder().logger(work).logger(Logger::root().level(LevelFilter::WARN)).build()?;
+    open_counting("info", settings().routing(routing))
+}
+
+fn open_counting(directives: &str, builder: CaptureLayerBuilder) -> Result<Box<dyn Session>> {
     let verbosity = Verbosity::new(LevelFilter::INFO);
     verbosity.set(directives.parse()?);
     let counter = Counter::default();
@@ -67,7 +76,7 @@ fn open_counting(directives: &str) -> Result<Box<dyn Session>> {
         let contexts = context_records(trial);
         Ok(Output { records: counted.load(Ordering::Relaxed).saturating_sub(contexts), bytes: 0 })
     };
-    let (capture, guard) = settings().verbosity(&verbosity).sink(counter).build()?;
+    let (capture, guard) = builder.verbosity(&verbosity).sink(counter).build()?;
     let subscriber = Registry::default().with(capture).with(verbosity.filter());
     Ok(Box::new(Traced::install(subscriber, move || finish(guard))?.found_by(found)))
 }

@@ -29,10 +29,16 @@ struct Stage {
     above: Option<usize>,
     context: Vec<Field<'static>>,
     processors: Vec<Box<dyn Processor>>,
-    outlets: Vec<usize>,
-    lines: Vec<usize>,
+    ways: Vec<Way>,
     /// All outlets that its records may get to: those that lose what is lost here.
     reaches: Vec<usize>,
+}
+
+/// Where a logger hands its records, beside the stage above.
+#[derive(Clone, Copy)]
+enum Way {
+    Outlet(usize),
+    Line(usize),
 }
 
 /// A pipeline with its names resolved.
@@ -47,6 +53,8 @@ struct Sorting<'a> {
     stages: Vec<Vec<Record<'a>>>,
     lines: Vec<Inbox<'a>>,
     outlets: Vec<Inbox<'a>>,
+    /// How many records the batch has.
+    places: usize,
 }
 
 /// What has come so far to an outlet or a pipeline, of one batch.
@@ -92,7 +100,7 @@ impl Router {
             }
             let stage = record.callsite.map_or(0, |callsite| self.stage_of(callsite));
             if record.level <= self.stages[stage].level {
-                batch.stages[stage].push(record);
+                batch.push(stage, record);
             }
         }
         self.climb(self.stages.len(), &mut batch, outlets, source);
@@ -152,9 +160,10 @@ impl Router {
             let mut records = came.in_order();
             let passed = Chain::of(&mut line.processors).pass(&mut records);
             line.go_on(&passed, outlets, source);
-            for outlet in &line.outlets {
-                batch.outlets[*outlet].lose(&passed.losses);
-                batch.outlets[*outlet].take(&records);
+            line.outlets.iter().for_each(|outlet| batch.outlets[*outlet].lose(&passed.losses));
+            if let Some((last, others)) = line.outlets.split_last() {
+                others.iter().for_each(|outlet| batch.outlets[*outlet].take(&records));
+                batch.outlets[*last].take_all(records);
             }
         }
         for (outlet, mut inbox) in outlets.iter_mut().zip(batch.outlets) {
@@ -190,7 +199,8 @@ impl Router {
         reaches.extend(outlets.iter().chain(lines.iter().flat_map(|line| &self.lines[*line].outlets)));
         reaches.sort_unstable();
         reaches.dedup();
-        Stage { level: level.unwrap_or(inherited), above, context, processors, outlets, lines, reaches }
+        let ways = outlets.into_iter().map(Way::Outlet).chain(lines.into_iter().map(Way::Line)).collect();
+        Stage { level: level.unwrap_or(inherited), above, context, processors, ways, reaches }
     }
 }
 
@@ -202,6 +212,23 @@ impl<'a> Sorting<'a> {
             stages: router.stages.iter().map(|_| Vec::new()).collect(),
             lines: router.lines.iter().map(|line| Inbox::new(line.level, places)).collect(),
             outlets: outlets.iter().map(|outlet| Inbox::new(outlet.level(), places)).collect(),
+            places,
+        }
+    }
+
+    fn push(&mut self, stage: usize, record: Record<'a>) {
+        let stage = &mut self.stages[stage];
+        if stage.is_empty() {
+            // Most batches are of one logger.
+            stage.reserve(self.places);
+        }
+        stage.push(record);
+    }
+
+    fn inbox(&mut self, way: Way) -> &mut Inbox<'a> {
+        match way {
+            Way::Outlet(at) => &mut self.outlets[at],
+            Way::Line(at) => &mut self.lines[at],
         }
     }
 }
@@ -219,11 +246,17 @@ impl Stage {
         Chain::of(&mut self.processors).pass(records)
     }
 
-    fn hand_on<'a>(&self, mut records: Vec<Record<'a>>, batch: &mut Sorting<'a>) {
-        self.outlets.iter().for_each(|outlet| batch.outlets[*outlet].take(&records));
-        self.lines.iter().for_each(|line| batch.lines[*line].take(&records));
+    /// Whoever comes last gets the records themselves, all others copies.
+    fn hand_on<'a>(&self, records: Vec<Record<'a>>, batch: &mut Sorting<'a>) {
+        let (last, copied) = match (self.above, self.ways.split_last()) {
+            (None, Some((last, others))) => (Some(*last), others),
+            _ => (None, &self.ways[..]),
+        };
+        copied.iter().for_each(|way| batch.inbox(*way).take(&records));
         if let Some(above) = self.above {
-            batch.stages[above].append(&mut records);
+            join(&mut batch.stages[above], records);
+        } else if let Some(last) = last {
+            batch.inbox(last).take_all(records);
         }
     }
 }
@@ -251,13 +284,26 @@ impl<'a> Inbox<'a> {
         Self { level, records: Vec::new(), came: vec![false; places], losses: Vec::new() }
     }
 
-    /// Takes the records that have not come on another way.
+    /// Takes copies of the records that have not come on another way.
     fn take(&mut self, records: &[Record<'a>]) {
-        let before = self.records.len();
-        let is_wanted = |record: &&Record<'_>| record.kind == Kind::Loss || record.level <= self.level;
-        let is_new = |record: &&Record<'_>| !self.came[record.place as usize];
-        self.records.extend(records.iter().filter(is_wanted).filter(is_new).cloned());
-        self.records[before..].iter().for_each(|record| self.came[record.place as usize] = true);
+        let wanted = records.iter().filter(|record| self.wants(record)).cloned().collect();
+        self.add(wanted);
+    }
+
+    /// Takes the records that have not come on another way.
+    fn take_all(&mut self, mut records: Vec<Record<'a>>) {
+        records.retain(|record| self.wants(record));
+        self.add(records);
+    }
+
+    fn wants(&self, record: &Record<'_>) -> bool {
+        let is_of_level = record.kind == Kind::Loss || record.level <= self.level;
+        is_of_level && !self.came[record.place as usize]
+    }
+
+    fn add(&mut self, records: Vec<Record<'a>>) {
+        records.iter().for_each(|record| self.came[record.place as usize] = true);
+        join(&mut self.records, records);
     }
 
     /// Takes part in a loss on the way here, as far as it would have wanted the records.
@@ -281,6 +327,15 @@ fn lose(places: &[usize], losses: &[Loss], outlets: &mut [Outlet], source: &Sour
         let within: Vec<Loss> = losses.iter().map(|loss| loss.within(outlet.level())).collect();
         let lost = outlet.lose(source, &within, u64::MAX);
         outlet.filter(0, lost);
+    }
+}
+
+/// Puts records behind others, without touching them where there are none.
+fn join<'a>(records: &mut Vec<Record<'a>>, mut more: Vec<Record<'a>>) {
+    if records.is_empty() {
+        *records = more;
+    } else {
+        records.append(&mut more);
     }
 }
 

@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use spanlake::CaptureLayerBuilder;
 use spanlake::prelude::*;
 use spanlake_core::disk;
 use spanlake_core::spool::SpoolOptions;
@@ -23,11 +24,21 @@ const FOLDER: &str = "SPANLAKE_CRASH_FOLDER";
 
 pub(crate) const THREADS: usize = 4;
 
+/// Details of each task of [`Role::Hold`].
+pub(crate) const DETAILS: u64 = 7;
+
+/// Whether the task fails that a detail belongs to.
+pub(crate) fn fails(number: u64) -> bool {
+    (number / DETAILS) % 10 == 3
+}
+
 /// What a child does until it is killed, or is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Records and flushes every few milliseconds, so that checkpoints and published files are many.
     Record,
+    /// The same as details of short tasks, which a flight recorder holds until their task fails, as one of ten does.
+    Hold,
     /// Recovers the lake.
     Recover,
 }
@@ -92,7 +103,10 @@ fn child_of_another_test() -> ExitCode {
     };
     let stand = Stand { folder: folder.into() };
     match role.as_str() {
-        "Record" => record(&stand),
+        "Record" => record(&stand, builder(&stand), one_task),
+        "Hold" => {
+            record(&stand, builder(&stand).level(LevelFilter::DEBUG).processor(FlightRecorder::new()), short_tasks)
+        }
         _ => {
             println!("at work");
             let recovered = stand.recovery().run().expect("the spools can be looked for");
@@ -102,13 +116,17 @@ fn child_of_another_test() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn record(stand: &Stand) {
+fn builder(stand: &Stand) -> CaptureLayerBuilder {
     let spool = SpoolOptions::new(stand.lake().join(spanlake_core::spool::FOLDER)).sync_every(None);
     let often = Duration::from_millis(2);
     let builder = CaptureLayer::builder().spool_with(spool).drain_every(Duration::from_millis(1)).flush_every(often);
     let builder = builder.policy(Policy::Block(Duration::from_secs(60)));
-    let sinks = builder.sink(JsonlSink::new(stand.lake())).sink(ParquetSink::new(stand.lake()));
-    let (capture, _guard) = sinks.build().expect("a layer");
+    builder.sink(JsonlSink::new(stand.lake())).sink(ParquetSink::new(stand.lake()))
+}
+
+/// Lets all threads work until somebody kills them.
+fn record(stand: &Stand, builder: CaptureLayerBuilder, work: fn(usize, &mut dyn FnMut(u64))) {
+    let (capture, _guard) = builder.build().expect("a layer");
     tracing_subscriber::registry().with(capture).init();
     println!("at work");
     thread::scope(|scope| {
@@ -116,14 +134,32 @@ fn record(stand: &Stand) {
             let folder = &stand.folder;
             scope.spawn(move || {
                 let mut note = disk::real().map(&note_path(folder, thread), 8).expect("a note");
-                let _task = tracing::info_span!("work", thread).entered();
-                for number in 0u64.. {
-                    tracing::info!(thread, number, "m");
-                    note[..8].copy_from_slice(&(number + 1).to_le_bytes());
-                }
+                work(thread, &mut |number| note[..8].copy_from_slice(&(number + 1).to_le_bytes()));
             });
         }
     });
+}
+
+/// Says each number, and that the call returned.
+fn one_task(thread: usize, returned: &mut dyn FnMut(u64)) {
+    let _task = tracing::info_span!("work", thread).entered();
+    for number in 0u64.. {
+        tracing::info!(thread, number, "m");
+        returned(number);
+    }
+}
+
+fn short_tasks(thread: usize, returned: &mut dyn FnMut(u64)) {
+    for first in (0u64..).step_by(DETAILS as usize) {
+        let _task = tracing::info_span!("unit", thread).entered();
+        for number in first..first + DETAILS {
+            tracing::debug!(thread, number, "m");
+            returned(number);
+        }
+        if fails(first) {
+            Task::current().expect("a task").fail(&std::io::Error::other("no luck"));
+        }
+    }
 }
 
 fn note_path(folder: &Path, thread: usize) -> PathBuf {

@@ -11,6 +11,9 @@ const KILLS: u64 = 100;
 /// Kills of a child that recovers, each behind a kill of one that recorded.
 const RECOVERY_KILLS: u64 = 10;
 
+/// Kills of a child with a flight recorder.
+const HELD_KILLS: u64 = 20;
+
 fn kills(default: u64) -> u64 {
     std::env::var("SPANLAKE_KILLS").ok().map_or(default, |kills| kills.parse().expect("a number"))
 }
@@ -43,6 +46,27 @@ fn whatever_returned_before_a_kill_is_in_the_lake_once() {
         recorded += stand.returned().iter().sum::<u64>();
     }
     println!("{recorded} records");
+    assert!(recorded > 0);
+}
+
+#[test]
+fn details_that_a_flight_recorder_held_of_tasks_that_fail_survive_a_kill() {
+    let (mut recorded, mut left_out) = (0, 0);
+    for run in 0..kills(HELD_KILLS) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stand = Stand { folder: folder.path().to_owned() };
+        let pause = pause(run, 100_000);
+        assert!(stand.kill_after(Role::Hold, pause), "it ran until it was killed");
+        let recovered = stand.recovery().run().expect("the spools can be looked for");
+        assert!(recovered.iter().all(|one| one.error.is_none() && one.damaged.is_empty()), "{recovered:?}");
+        let (context, returned) = (format!("run {run}, killed after {pause:?}"), stand.returned());
+        let found = [Found::in_jsonl(&stand.lake()), Found::in_parquet(&stand.lake())];
+        found.iter().for_each(|found| found.assert_wanted(returned, &context));
+        recorded += returned.iter().sum::<u64>();
+        left_out +=
+            returned.iter().sum::<u64>().saturating_sub(found[0].numbers.iter().map(|it| it.len() as u64).sum());
+    }
+    println!("{recorded} details, {left_out} of them held back");
     assert!(recorded > 0);
 }
 

@@ -8,7 +8,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::Value;
 
-use crate::child::THREADS;
+use crate::child::{DETAILS, THREADS, fails};
 
 /// How often each number of each thread is there, and the ends of the threads' tasks.
 #[derive(Debug, Default)]
@@ -62,6 +62,23 @@ impl Found {
             "end" => self.ends.entry(task.expect("a task")).or_default().push(outcome.expect("an outcome")),
             other => panic!("nothing was lost, and yet there is a {other}"),
         }
+    }
+
+    /// Of what a flight recorder held, everything is there once that belongs to a task which failed or was open, and nothing
+    /// twice. Details of tasks that ended well may be there since the last checkpoint. Each task that began has one end.
+    pub(crate) fn assert_wanted(&self, returned: [u64; THREADS], context: &str) {
+        for (thread, (numbers, returned)) in self.numbers.iter().zip(returned).enumerate() {
+            let is_open = |number: u64| number / DETAILS == returned / DETAILS;
+            let missing =
+                (0..returned).find(|number| (fails(*number) || is_open(*number)) && !numbers.contains_key(number));
+            assert_eq!(missing, None, "{context}: thread {thread} of {returned}");
+            let wrong = numbers.iter().find(|(number, times)| **times != 1 || **number > returned);
+            assert!(wrong.is_none(), "{context}: thread {thread}: {wrong:?} of {returned}");
+        }
+        for (task, times) in &self.begins {
+            assert_eq!((*times, self.ends.get(task).map(Vec::len)), (1, Some(1)), "{context}: {task}");
+        }
+        assert_eq!(self.begins.len(), self.ends.len(), "{context}");
     }
 
     /// Everything whose call returned is there once, nothing else but perhaps the call under way, and each task that

@@ -74,7 +74,7 @@ fn take_apart<'a>(fields: &mut Vec<Field<'a>>) {
     while let Some(at) = fields.iter().position(is_error) {
         let name = fields[at].name.clone();
         let kind = take_beside(fields, &name, ERROR_TYPE, |text| Some(Value::from(text.to_owned())));
-        let backtrace = take_beside(fields, &name, ERROR_BACKTRACE, |text| frames(text));
+        let backtrace = take_beside(fields, &name, ERROR_BACKTRACE, frames);
         if let Some(field) = fields.iter_mut().find(|field| is_error(field))
             && let Value::Error(chain) = &mut field.value
         {

@@ -7,7 +7,7 @@ use crate::value::{Field, Value};
 ///
 /// The form is not promised by `std`, and is read for what it has: a number, a colon and a name, and perhaps on the next line
 /// `at <file>:<line>:<column>`. Other lines are passed over.
-pub(super) fn frames(text: &str) -> Option<Value<'static>> {
+pub(super) fn frames<'a>(text: &str) -> Option<Value<'a>> {
     let mut frames: Vec<Vec<Field<'static>>> = Vec::new();
     for line in text.lines().map(str::trim) {
         if let Some(function) = function_in(line) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spanlake_capture::{CaptureLayer, Guard};
 use spanlake_core::flight::{FlightRecorder, HELD_BACK};
-use spanlake_core::{Kind, LevelFilter, OwnedRecord, Report};
+use spanlake_core::{Kind, Level, LevelFilter, OwnedRecord, Plan, Report};
 use spanlake_scope::{Task, spawn_thread};
 use tracing::{debug, debug_span, error, info, info_span, trace, warn};
 use tracing_subscriber::layer::SubscriberExt;
@@ -190,6 +190,34 @@ fn a_task_that_is_open_at_the_end_did_not_succeed() {
     });
     let details: Vec<_> = said(&records).into_iter().filter(|text| text.contains("event")).collect();
     assert_eq!((details.len(), report.held_back), (2, 0), "{details:?}");
+}
+
+#[test]
+fn another_plan_writes_what_is_held_of_open_tasks_and_its_own_recorder_goes_on() {
+    let (old, new) = (Memory::default(), Memory::default());
+    let builder = CaptureLayer::builder().level(LevelFilter::TRACE).drain_every(NEVER);
+    let (capture, guard) = builder.processor(FlightRecorder::new()).sink(old.clone()).build().expect("a thread");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), || {
+        let (fails, succeeds) = (info_span!("fails"), info_span!("succeeds"));
+        info_span!("over").in_scope(|| debug!("of a task that is over"));
+        [&fails, &succeeds].iter().for_each(|task| task.in_scope(|| debug!("before")));
+        guard.flush(LONG);
+        let plan = Plan::new().processor(FlightRecorder::new()).sink(new.clone());
+        guard.handle().reconfigure(plan, LONG).expect("a plan");
+        [&fails, &succeeds].iter().for_each(|task| task.in_scope(|| debug!("after")));
+        fails.in_scope(fail);
+    });
+    let report = guard.shutdown(LONG).expect("in time");
+    let details = |sink: &Memory| {
+        let records = sink.records().into_iter().filter(|record| record.level == Level::DEBUG);
+        records.map(|record| (record.task.unwrap_or_default(), record.message)).collect::<Vec<_>>()
+    };
+    let told = |task: &str, text: &str| (task.to_owned(), text.to_owned());
+    // Nobody knows yet how they end, and the new recorder will not have these.
+    assert_eq!(details(&old), [told("fails", "before"), told("succeeds", "before")]);
+    assert_eq!(details(&new), [told("fails", "after")]);
+    assert_eq!((report.held_back, report.lost, report.pending), (2, 0, 0), "{report:?}");
+    assert_eq!(report.recorded, report.written + report.filtered, "{report:?}");
 }
 
 #[test]

@@ -210,7 +210,9 @@ fn another_plan_writes_what_is_held_of_open_tasks_and_its_own_recorder_goes_on()
     let report = guard.shutdown(LONG).expect("in time");
     let details = |sink: &Memory| {
         let records = sink.records().into_iter().filter(|record| record.level == Level::DEBUG);
-        records.map(|record| (record.task.unwrap_or_default(), record.message)).collect::<Vec<_>>()
+        let mut details: Vec<_> = records.map(|record| (record.task.unwrap_or_default(), record.message)).collect();
+        details.sort();
+        details
     };
     let told = |task: &str, text: &str| (task.to_owned(), text.to_owned());
     // Nobody knows yet how they end, and the new recorder will not have these.

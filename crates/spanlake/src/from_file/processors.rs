@@ -74,7 +74,7 @@ fn redact(redact: &settings::RedactFields) -> Made {
     }
     #[cfg(feature = "patterns")]
     if !redact.patterns.is_empty() {
-        steps.push(Box::new(Redact::patterns(&redact.patterns)?));
+        steps.push(Box::new(Redact::patterns(redact.patterns.iter().map(|pattern| &**pattern))?));
     }
     Ok(steps)
 }

@@ -19,6 +19,7 @@ const LONGEST_ETL_FLUSH_EVERY: Duration = Duration::from_secs(86_400);
 /// All faults of combinations.
 pub(crate) fn check(settings: &Settings) -> Vec<Fault> {
     let mut check = Check { sinks: &settings.sinks, faults: Vec::new() };
+    check.lake(settings);
     check.queue(settings);
     check.verbosity(settings);
     check.is_any_sink(settings);
@@ -53,7 +54,13 @@ impl Check<'_> {
         self.refuse(fault.expected(expected).hint(hint));
     }
 
-    // === queue ===
+    // === times ===
+
+    fn lake(&mut self, settings: &Settings) {
+        if let Some(age) = &settings.lake.limits.max_age {
+            self.more_than_nothing("lake.limits.max_age", age);
+        }
+    }
 
     fn queue(&mut self, settings: &Settings) {
         let queue = &settings.queue;
@@ -71,6 +78,9 @@ impl Check<'_> {
 
     fn verbosity(&mut self, settings: &Settings) {
         for (at, directive) in settings.verbosity.iter().enumerate() {
+            if let Some(time) = &directive.lasts {
+                self.more_than_nothing(&format!("verbosity[{at}].lasts"), time);
+            }
             if let Some(target) = &directive.target {
                 self.prefix(&format!("verbosity[{at}].target"), target, "names with `::` between them");
             }
@@ -187,6 +197,9 @@ impl Check<'_> {
         if let Some(every) = rolling.every.as_ref().filter(|every| !is_whole_seconds(every)) {
             let fault = Fault::new(every.span, "no whole seconds").key(format!("{key}.every"));
             self.refuse(fault.expected("whole seconds, at least `1 s`"));
+        }
+        if let Some(age) = &rolling.max_age {
+            self.more_than_nothing(&format!("{key}.max_age"), age);
         }
         if let (Some(file), Some(total)) = (rolling.max_file, &rolling.max_total)
             && total.as_bytes() < file.as_bytes()

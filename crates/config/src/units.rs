@@ -127,7 +127,8 @@ pub(crate) fn nearly(text: &str, is_size: bool) -> Option<String> {
     let same = |word: &&&str| word.eq_ignore_ascii_case(unit.trim());
     let word =
         words.iter().find(same).copied().or_else(|| crate::fault::nearest(unit.trim(), words.iter().copied()))?;
-    (!number.is_empty()).then(|| format!("did you mean `{} {word}`?", number.trim()))
+    // A unit that is right is not what is wrong: the number is too large, or none.
+    (!number.is_empty() && *word != *unit.trim()).then(|| format!("did you mean `{} {word}`?", number.trim()))
 }
 
 #[cfg(test)]
@@ -171,6 +172,7 @@ mod tests {
             assert_eq!(size(text), bytes.map(Size), "{text:?}");
         }
         assert_eq!(nearly("1 mb", true).as_deref(), Some("did you mean `1 MB`?"));
+        assert_eq!(nearly("99999999999 d", false), None);
     }
 
     #[test]

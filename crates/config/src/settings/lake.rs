@@ -33,7 +33,7 @@ table! {
         /// Most files of its logs; the oldest are deleted.
         pub max_files: Option<NonZeroU64>,
         /// How long a file is kept.
-        pub max_age: Option<Duration>,
+        pub max_age: Option<Placed<Duration>>,
         /// Most bytes written in an hour; records are dropped, the least severe first.
         pub max_per_hour: Option<Size>,
         /// How often it is looked at what other processes wrote.

@@ -48,7 +48,7 @@ table! {
         /// The most verbose level.
         pub level: LevelFilter,
         /// How long it holds; without it, until the next reload.
-        pub lasts: Option<Duration>,
+        pub lasts: Option<Placed<Duration>>,
     }
     wrong = wrong_with;
 }

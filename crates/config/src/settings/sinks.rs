@@ -139,7 +139,7 @@ table! {
         /// Most bytes of all its files.
         pub max_total: Option<Placed<Size>>,
         /// How long a file is kept.
-        pub max_age: Option<Duration>,
+        pub max_age: Option<Placed<Duration>>,
         /// What becomes of files that are full.
         pub compression: Compression = "none",
     }

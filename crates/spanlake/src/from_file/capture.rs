@@ -20,7 +20,7 @@ pub(super) fn limits(settings: &Settings) -> Limits {
     let limits = Limits::new().look_every(*look_every);
     let limits = max_total.iter().fold(limits, |limits, size| limits.max_total_bytes(bytes(*size)));
     let limits = max_files.iter().fold(limits, |limits, files| limits.max_files(*files));
-    let limits = max_age.iter().fold(limits, |limits, age| limits.max_age(*age));
+    let limits = max_age.iter().fold(limits, |limits, age| limits.max_age(**age));
     max_per_hour.iter().fold(limits, |limits, size| limits.max_bytes_per_hour(bytes(*size)))
 }
 

@@ -31,7 +31,7 @@ fn directive(asked: &settings::Directive) -> Result<Directive, Error> {
         // Refused when the file was read.
         (None, None) => Directive::all(asked.level),
     };
-    Ok(asked.lasts.iter().fold(directive, |directive, time| directive.lasting(*time)))
+    Ok(asked.lasts.iter().fold(directive, |directive, time| directive.lasting(**time)))
 }
 
 /// What both let through: for the moment in which one plan takes over from another, so that no record has passed the levels

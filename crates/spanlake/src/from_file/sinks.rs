@@ -99,7 +99,7 @@ fn rolling(asked: &Rolling) -> Result<RollingFileSink, Error> {
     let seconds = every.iter().filter_map(|every| NonZeroU64::new(every.as_secs()));
     let sink = seconds.fold(sink, |sink, seconds| sink.every(Every::Seconds(seconds)));
     let sink = max_total.iter().fold(sink, |sink, size| sink.max_total_bytes(bytes(**size)));
-    let sink = max_age.iter().fold(sink, |sink, age| sink.max_age(*age));
+    let sink = max_age.iter().fold(sink, |sink, age| sink.max_age(**age));
     Ok(match compression {
         #[cfg(feature = "gzip")]
         settings::Compression::Gzip => sink.compression(spanlake_lake::Compression::Gzip),

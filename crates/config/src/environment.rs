@@ -44,7 +44,12 @@ fn put(node: &mut Node, keys: &[String], value: Node, is_root: bool) {
         *node = value;
         return;
     };
+    let is_map = matches!(node.value, Value::Map(_));
     let mut entries = entries_of(node);
+    if !is_map {
+        // It becomes one because of the variable: where none can stand, the variable is wrong.
+        node.span = value.span;
+    }
     let at = entries.iter().position(|entry| matches(&entry.key, key)).unwrap_or_else(|| {
         let default = if is_root { default_of(key) } else { None };
         let node = Node { value: default.unwrap_or(Value::Null), span: value.span };

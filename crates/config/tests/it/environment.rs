@@ -51,6 +51,15 @@ fn wrong_variables_are_told_by_name() {
     assert!(wrong.contains("unknown word `loud`"), "{wrong}");
 }
 
+#[test]
+fn a_key_in_what_has_none_is_a_fault_of_the_variable() {
+    let variables = [("SPANLAKE_PROCESSORS__0__KIND", "x"), ("SPANLAKE_SERVICE__NAME", "b")];
+    let wrong = with("service: a\nprocessors: [strip_markup]", &variables).expect_err("wrong");
+    let places: Vec<_> = wrong.iter().map(|wrong| (&*wrong.message, wrong.place())).collect();
+    let at = |variable: &str| ("a map cannot stand here", variable.to_owned());
+    assert_eq!(places, [at("SPANLAKE_PROCESSORS__0__KIND"), at("SPANLAKE_SERVICE__NAME")]);
+}
+
 fn with(text: &str, variables: &[(&str, &str)]) -> Result<Config, Diagnostics> {
     let config = Config::from_text(text, Format::Yaml, "a.yaml").expect("right without them");
     config.with_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))

@@ -20,7 +20,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Makes a file that grows. Fails when there is one of this name.
     fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file to let it grow further.
+    /// Opens a file to let it grow further. Never waits: a pipe, which would, is refused.
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Makes a file of `bytes` zeros, for its owner only, that has all its room on the disk, and maps it. Fails when

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
@@ -24,6 +24,7 @@ impl Disk for RealDisk {
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        refuse_pipe(path)?;
         Ok(Box::new(OpenOptions::new().append(true).open(path)?))
     }
 
@@ -48,6 +49,7 @@ impl Disk for RealDisk {
     }
 
     fn tail(&self, path: &Path) -> io::Result<Tail> {
+        refuse_pipe(path)?;
         let mut file = File::open(path)?;
         let bytes = file.seek(SeekFrom::End(0))?;
         let mut last = [0];
@@ -110,6 +112,14 @@ impl Disk for RealDisk {
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         synced.or_else(|error| if is_out_of_reach(&error) { Ok(()) } else { Err(error) })
+    }
+}
+
+/// Whoever opens a pipe waits until somebody opens its other end.
+fn refuse_pipe(path: &Path) -> io::Result<()> {
+    match fs::metadata(path)?.file_type().is_fifo() {
+        true => Err(io::Error::new(ErrorKind::InvalidInput, "it is a pipe, no file")),
+        false => Ok(()),
     }
 }
 

@@ -4,6 +4,10 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use spanlake_core::disk::{Access, FileLock, real};
 
@@ -28,6 +32,21 @@ fn a_file_is_made_once_grows_and_is_cut_back() {
     assert_eq!(real().read(&path).unwrap(), b"on!");
     assert!(real().exists(&path).unwrap());
     assert_eq!(real().append(&folder.path().join("b")).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_pipe_is_refused_and_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (said, heard) = mpsc::channel();
+    // Nobody is at its other end.
+    thread::spawn(move || {
+        let errors = [real().append(&pipe).map(drop), real().tail(&pipe).map(drop)];
+        said.send(errors.map(|error| error.unwrap_err().to_string()))
+    });
+    let errors = heard.recv_timeout(Duration::from_secs(60)).expect("no waiting");
+    assert_eq!(errors, ["it is a pipe, no file"; 2]);
 }
 
 #[test]

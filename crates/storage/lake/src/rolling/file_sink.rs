@@ -27,7 +27,8 @@ use super::open_file::Existing;
 /// looks. With [`Existing::Keep`] each sink has a file of its own.
 ///
 /// A file that ends within a line, because a process was killed or the power went, gets a line end before the first record.
-/// When somebody removes or renames the file, the next flush begins a new one.
+/// When somebody removes or renames the file, the next flush begins a new one. A named pipe is refused: whoever opens one
+/// waits for its other end.
 ///
 /// ```
 /// use spanlake_core::render::JsonLines;

@@ -253,3 +253,30 @@ mod signals {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What [`changed`] takes from the new settings; `publish` is refused in this version.
+    const WHILE_IT_RUNS: [&str; 9] = [
+        "levels",
+        "verbosity",
+        "processors",
+        "loggers",
+        "pipelines",
+        "sinks",
+        "flight_recorder",
+        "fold_repeats",
+        "publish",
+    ];
+
+    #[test]
+    fn each_key_of_a_file_changes_now_or_is_told_to_need_a_restart() {
+        let schema = serde_json::from_str::<serde_json::Value>(&spanlake_config::json_schema()).expect("JSON");
+        let keys = schema["properties"].as_object().expect("keys").keys().map(String::as_str);
+        assert_eq!(keys.collect::<BTreeSet<_>>(), AT_START.into_iter().chain(WHILE_IT_RUNS).collect());
+    }
+}

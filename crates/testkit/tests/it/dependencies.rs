@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree::{assert_kept, cargo, read};
 
 /// A package in a folder, and ours that it may depend on. The first row that fits holds.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 13] = [
     ("crates/core", &[]),
     ("crates/config", &["spanlake-core", "spanlake-lake"]),
+    ("crates/wire", &["spanlake-core"]),
     ("crates/layers/observe-derive", &[]),
     ("crates/layers/scope", &["spanlake-core", "spanlake-observe-derive"]),
     ("crates/layers/capture", &["spanlake-core", "spanlake-scope"]),
-    ("crates/layers/publish", &["spanlake-core", "spanlake-scope"]),
+    ("crates/layers/publish", &["spanlake-core", "spanlake-scope", "spanlake-wire"]),
     ("crates/layers/etl", &["spanlake-core", "spanlake-scope", "spanlake-lake"]),
     ("crates/test", &["spanlake-core", "spanlake-scope", "spanlake-capture"]),
     ("crates/storage/lake", &["spanlake-core"]),
     ("crates/storage/query", &["spanlake-core", "spanlake-lake"]),
-    ("crates/apps/*", &["spanlake-core", "spanlake-config", "spanlake-lake", "spanlake-query"]),
+    ("crates/apps/*", &["spanlake-core", "spanlake-config", "spanlake-wire", "spanlake-lake", "spanlake-query"]),
     (
         "crates/spanlake",
         &[

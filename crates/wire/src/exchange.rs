@@ -1,0 +1,75 @@
+//! What goes beside a batch: who sends it, and what the collector replies.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use spanlake_core::Source;
+
+/// Where batches are posted to.
+pub const PATH: &str = "/v1/segments";
+
+/// The media type of a batch, whose `Content-Encoding` is `zstd`.
+pub const CONTENT_TYPE: &str = "application/vnd.spanlake.batch";
+
+/// The header with [`Stream::sender`].
+pub const SENDER: &str = "spanlake-sender";
+
+/// The header with [`Stream::epoch`].
+pub const EPOCH: &str = "spanlake-epoch";
+
+/// The header with the sequence: every segment with a lower number was acknowledged, or will never come.
+pub const SEQUENCE: &str = "spanlake-sequence";
+
+/// The header with the service's name, in the form of a URL's query: bytes that are no plain ASCII are escaped by `%`.
+pub const SERVICE: &str = "spanlake-service";
+
+/// Longest [`Stream::sender`], in bytes.
+pub const MAX_SENDER_BYTES: usize = 128;
+
+/// Who numbers segments: a process, from one start on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Stream {
+    /// The process: its host and its id.
+    pub sender: String,
+    /// When it began to record, UTC microseconds since the Unix epoch. Numbers start anew with it.
+    pub epoch: u64,
+}
+
+/// What the collector says to a batch that it has for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reply {
+    /// Segments that are stored now.
+    pub accepted: u64,
+    /// Segments that were stored before, and are not stored twice.
+    pub repeated: u64,
+    /// Segments that no reader could make sense of; why is counted at the collector. Sending them again would not help.
+    #[serde(default)]
+    pub refused: u64,
+    /// The levels that the sender should record at.
+    #[serde(default)]
+    pub verbosity: Option<Verbosity>,
+}
+
+/// The levels that somebody asked a sender to record at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verbosity {
+    /// Counts the changes; the same number means the same directives.
+    pub version: u64,
+    /// As [`Directives`](spanlake_core::Directives) are written, such as `orders::db=debug/10m`. Times are those that are left.
+    pub directives: String,
+}
+
+impl Stream {
+    /// That of a process.
+    pub fn of(source: &Source) -> Self {
+        let host: String = source.host.chars().filter(char::is_ascii_graphic).take(MAX_SENDER_BYTES - 16).collect();
+        Self { sender: format!("{host}/{}", source.pid), epoch: u64::try_from(source.started_us).unwrap_or(0) }
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.sender, self.epoch)
+    }
+}

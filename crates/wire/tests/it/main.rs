@@ -1,0 +1,3 @@
+//! The wire formats, written and read.
+
+mod batch;

@@ -60,7 +60,7 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 
 /// Waits for a thread that is as good as over, at most until `deadline`.
 #[cfg(not(shuttle))]
-pub(crate) fn join_until(thread: &mut Option<thread::JoinHandle<()>>, deadline: Instant) {
+pub fn join_until(thread: &mut Option<thread::JoinHandle<()>>, deadline: Instant) {
     while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < deadline {
         thread::yield_now();
     }
@@ -72,6 +72,6 @@ pub(crate) fn join_until(thread: &mut Option<thread::JoinHandle<()>>, deadline: 
 
 /// In a model no time passes.
 #[cfg(shuttle)]
-pub(crate) fn join_until(thread: &mut Option<thread::JoinHandle<()>>, _deadline: Instant) {
+pub fn join_until(thread: &mut Option<thread::JoinHandle<()>>, _deadline: Instant) {
     thread.take().map(thread::JoinHandle::join);
 }

@@ -43,9 +43,10 @@ pub struct Reply {
     pub accepted: u64,
     /// Segments that were stored before, and are not stored twice.
     pub repeated: u64,
-    /// Segments that no reader could make sense of; why is counted at the collector. Sending them again would not help.
+    /// The numbers of segments that no reader can make sense of; why is counted at the collector. Sending them again would not
+    /// help.
     #[serde(default)]
-    pub refused: u64,
+    pub refused: Vec<u64>,
     /// The levels that the sender should record at.
     #[serde(default)]
     pub verbosity: Option<Verbosity>,
@@ -60,6 +61,32 @@ pub struct Verbosity {
     pub directives: String,
 }
 
+/// A service's name as [`SERVICE`] has it.
+pub fn escaped(service: &str) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let put = |mut text: String, byte: &u8| {
+        let hex = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase();
+        if is_plain(byte) {
+            text.push((*byte).into())
+        } else {
+            text.extend(['%', hex(byte >> 4), hex(byte & 15)])
+        }
+        text
+    };
+    service.as_bytes().iter().fold(String::new(), put)
+}
+
+/// The service's name that was [`escaped`]; `None` for what was not.
+pub fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut service = Vec::new();
+    while let Some(byte) = bytes.next() {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        service.push(if byte == b'%' { digit(bytes.next()?)? << 4 | digit(bytes.next()?)? } else { byte });
+    }
+    String::from_utf8(service).ok()
+}
+
 impl Stream {
     /// That of a process.
     pub fn of(source: &Source) -> Self {
@@ -71,5 +98,12 @@ impl Stream {
 impl fmt::Display for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.sender, self.epoch)
+    }
+}
+
+impl Verbosity {
+    /// These directives, as the change with this number.
+    pub fn new(version: u64, directives: impl Into<String>) -> Self {
+        Self { version, directives: directives.into() }
     }
 }

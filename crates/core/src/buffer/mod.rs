@@ -174,8 +174,13 @@ impl Buffer {
     }
 
     /// Counts records that were offered and kept, and lost afterwards.
-    pub(crate) fn lose_recorded(&self, loss: &Loss) {
+    pub fn lose_recorded(&self, loss: &Loss) {
         self.inner.losses.add(loss);
+        lock(&self.inner.fallback).remember_loss(loss);
+    }
+
+    /// States a loss again whose statement did not arrive; it is counted already.
+    pub fn state_again(&self, loss: &Loss) {
         lock(&self.inner.fallback).remember_loss(loss);
     }
 
@@ -215,7 +220,7 @@ impl Buffer {
 
     /// Gives the room of a drained segment back that the sinks have; in a spool not before they have it for good, see
     /// [`Buffer::checkpoint`].
-    pub(crate) fn hand_over(&self, segment: Segment) {
+    pub fn hand_over(&self, segment: Segment) {
         match &self.inner.spool {
             Some(spool) if segment.page.is_mapped() => {
                 let unused = segment.stats.unused;
@@ -243,7 +248,7 @@ impl Buffer {
 
     /// Notes that the sinks have everything handed over so far for good, in these files, and gives its room back;
     /// but for what processors hold, which the spool keeps. With `recipes`, records are recovered by those from now on.
-    pub(crate) fn checkpoint(
+    pub fn checkpoint(
         &self,
         files: Vec<FileState>,
         open: &OpenTasks,
@@ -255,6 +260,12 @@ impl Buffer {
             self.inner.give_back(bytes, records);
         }
         Ok(())
+    }
+
+    /// The lowest number of a segment in the spool that is not given back, or may still be written into; every later one is
+    /// higher. `None` without a spool.
+    pub fn lowest_number(&self) -> Option<u64> {
+        self.inner.spool.as_ref().map(Spool::lowest_number)
     }
 
     /// Makes durable in the spool what was recorded before this was called, as the spool does by itself at every

@@ -124,6 +124,12 @@ impl Segment {
         self.page.bytes()
     }
 
+    /// Its number among the files of the spool that it was written into; no other segment of the process ever has it. `None`
+    /// for one in memory.
+    pub fn number(&self) -> Option<u64> {
+        self.page.path().and_then(crate::spool::number)
+    }
+
     /// How many records callers put into it; statements of loss are not counted.
     pub fn records(&self) -> u64 {
         self.stats.records

@@ -161,6 +161,12 @@ impl Files {
         lock(&self.leftover).retain(|number| self.unlink(&self.segment_path(*number)).is_err());
     }
 
+    /// The lowest number of a segment that is there, or of the next one.
+    pub(super) fn lowest_number(&self) -> u64 {
+        let live = lock(&self.live);
+        live.keys().min().copied().unwrap_or_else(|| self.next.load(Ordering::Relaxed))
+    }
+
     /// Whether no segment is left.
     pub(super) fn is_empty(&self) -> bool {
         lock(&self.live).is_empty() && lock(&self.leftover).is_empty()
@@ -228,11 +234,22 @@ impl Files {
     }
 
     fn create(&self, bytes: usize) -> io::Result<Page> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mapping = self.disk.map(&self.segment_path(number), bytes)?;
-        lock(&self.live).insert(number, Live::default());
+        let number = self.next_number();
+        let mapped = self.disk.map(&self.segment_path(number), bytes);
+        if mapped.is_err() {
+            lock(&self.live).remove(&number);
+        }
+        let mapping = mapped?;
         self.has_new.store(true, Ordering::Relaxed);
         Ok(Page::mapped(mapping))
+    }
+
+    /// A number that is among the live ones from the moment on in which it is given.
+    fn next_number(&self) -> u64 {
+        let mut live = lock(&self.live);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        live.insert(number, Live::default());
+        number
     }
 
     fn want(&self) {
@@ -361,7 +378,7 @@ impl Files {
 }
 
 /// The number in a segment's name.
-pub(super) fn number(path: &Path) -> Option<u64> {
+pub(crate) fn number(path: &Path) -> Option<u64> {
     numbered_as(path, SEGMENT)
 }
 

@@ -38,6 +38,7 @@ use crate::segment::page::Page;
 use crate::segment::{Segment, SegmentWriter};
 use crate::sink::{FileState, Recipe};
 use crate::spool::files::Files;
+pub(crate) use crate::spool::files::number;
 use crate::spool::keeper::Keeper;
 use crate::spool::lock::OwnerLock;
 use crate::sync::{Arc, Mutex, lock};
@@ -251,6 +252,11 @@ impl Spool {
         self.files.tidy();
         retained.iter().for_each(|retained| self.files.remove_drained(retained.number));
         Ok(retained.iter().fold((0, 0), |(bytes, records), one| (bytes + one.bytes, records + one.records)))
+    }
+
+    /// The lowest number of a segment that is there, or of the next one.
+    pub(crate) fn lowest_number(&self) -> u64 {
+        self.files.lowest_number()
     }
 
     /// Makes durable what was recorded before this was called.

@@ -135,6 +135,11 @@ pub fn quarantine(disk: &dyn Disk, folder: &Path) -> io::Result<Option<PathBuf>>
 }
 
 impl StoredSegment {
+    /// The number of its file; `None` for one that stood in the ledger.
+    pub fn number(&self) -> Option<u64> {
+        number(&self.path)
+    }
+
     /// What it holds, and whether damage stands behind that. A frame whose length was not written yet is no damage: it
     /// is one whose call never returned.
     pub fn decode(&self) -> Result<(Decoded<'_>, bool), SegmentError> {

@@ -7,7 +7,7 @@ use spanlake_core::clock::{Clock, utc_now_ns};
 use spanlake_core::guest::{self, Place};
 use spanlake_core::loss::Loss;
 use spanlake_core::segment::{EndHead, Message, RecordHead};
-use spanlake_core::{Buffer, Cause, Level, LevelFilter, Redactor};
+use spanlake_core::{Buffer, Cause, Fields, Level, LevelFilter, Redactor, Value};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
@@ -32,6 +32,8 @@ pub struct Recorder {
     buffer: Buffer,
     verbosity: Verbosity,
     redactor: Option<Redactor>,
+    /// The field that an event asks with not to be recorded here.
+    unless_false: Option<&'static str>,
 }
 
 /// Recorders alive in this process; a lone one needs no stamps.
@@ -59,7 +61,13 @@ impl Recorder {
             STAMPING.store(true, Ordering::Relaxed);
         }
         let tracker = Tracker::new(Rules::default(), verbosity.clock().clone());
-        Self { tracker, buffer, verbosity, redactor: None }
+        Self { tracker, buffer, verbosity, redactor: None, unless_false: None }
+    }
+
+    /// Leaves out events in which this field is `false`.
+    pub fn unless_false(mut self, field: &'static str) -> Self {
+        self.unless_false = Some(field);
+        self
     }
 
     /// Replaces what must not be read before it is written into the buffer.
@@ -192,6 +200,9 @@ impl Recorder {
                 return;
             }
         }
+        if self.unless_false.is_some_and(|field| scratch.is_false(metadata, field)) {
+            return;
+        }
         let redactor = self.redactor.as_ref();
         if let Some(redactor) = redactor {
             redact::event(redactor, metadata, scratch);
@@ -322,6 +333,16 @@ impl Drop for Recorder {
 }
 
 impl local::Scratch {
+    /// Whether the event has a field of this name that is `false`.
+    fn is_false(&self, metadata: &Metadata<'_>, field: &str) -> bool {
+        if metadata.fields().field(field).is_none() {
+            return false;
+        }
+        let names: Vec<&str> = metadata.fields().iter().map(|field| field.name()).collect();
+        let fields = Fields::Encoded { names: &names, body: self.body.bytes() };
+        fields.get(field) == Some(Value::Bool(false))
+    }
+
     #[inline]
     fn visit(&mut self, event: &Event<'_>, is_log: bool, level: Level) {
         self.message.clear();

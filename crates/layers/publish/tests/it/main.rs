@@ -1,0 +1,4 @@
+//! Publishing, to a receiver that a test holds in its hand.
+
+mod publish;
+mod receiver;

@@ -1,0 +1,117 @@
+//! A receiver that a test holds in its hand: it keeps segments as a collector would, or fails as it is told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use spanlake_core::segment::{Decoded, merge};
+use spanlake_core::{Category, Error, OwnedRecord, Stage};
+use spanlake_publish::{Delivered, Parcel, Transport, Undelivered};
+use spanlake_wire::exchange::{Stream, Verbosity};
+
+/// Both ends of it: the transport is a clone.
+#[derive(Clone, Default)]
+pub(crate) struct Receiver(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) stored: BTreeMap<(Stream, u64), Vec<u8>>,
+    /// Every number that came, again and again.
+    pub(crate) sent: Vec<u64>,
+    /// The lowest number that the sender has not settled, as it said last.
+    pub(crate) sequence: u64,
+    pub(crate) service: String,
+    pub(crate) parcels: usize,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) verbosity: Option<Verbosity>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Behaviour {
+    #[default]
+    Keep,
+    Away,
+    /// Stores, and its reply is lost.
+    Forgetful,
+    /// Takes one segment at a time.
+    Small,
+    Refuse,
+    /// Makes nothing of any segment.
+    Puzzled,
+}
+
+impl Receiver {
+    pub(crate) fn set(&self, behaviour: Behaviour) {
+        self.state(|state| state.behaviour = behaviour);
+    }
+
+    pub(crate) fn state<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
+        read(&mut self.0.0.lock().expect("no test panics here"))
+    }
+
+    /// Waits until something is so.
+    pub(crate) fn wait(&self, is_so: impl Fn(&State) -> bool) {
+        let state = self.0.0.lock().expect("no test panics here");
+        let (_state, waited) =
+            self.0.1.wait_timeout_while(state, Duration::from_secs(20), |state| !is_so(state)).expect("a state");
+        assert!(!waited.timed_out(), "it did not come to be");
+    }
+
+    /// What it has, losses included.
+    pub(crate) fn records(&self) -> Vec<OwnedRecord> {
+        self.state(|state| {
+            let decoded: Vec<_> = state.stored.values().map(|bytes| Decoded::read(bytes).expect("a segment")).collect();
+            merge(&decoded).map(|record| OwnedRecord::from(&record)).collect()
+        })
+    }
+
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.records().into_iter().map(|record| record.message).collect()
+    }
+}
+
+impl Transport for Receiver {
+    fn name(&self) -> &str {
+        "receiver"
+    }
+
+    fn polls(&self) -> bool {
+        true
+    }
+
+    fn send(&mut self, parcel: &Parcel<'_>, _: Instant) -> Result<Delivered, Undelivered> {
+        let failed = || Error::new(Stage::Handler, "Receiver", Category::Io, "as it was told");
+        let mut state = self.0.0.lock().expect("no test panics here");
+        let state = &mut *state;
+        state.parcels += 1;
+        let count = parcel.segments().count();
+        let result = match state.behaviour {
+            Behaviour::Away => Err(Undelivered::NotNow(failed(), Some(Duration::from_millis(10)))),
+            Behaviour::Refuse if count > 0 => Err(Undelivered::Never(failed())),
+            Behaviour::Small if count > 1 => Err(Undelivered::TooMany(failed())),
+            behaviour => {
+                let puzzled = matches!(behaviour, Behaviour::Puzzled);
+                let mut refused = Vec::new();
+                for (number, segment) in parcel.segments() {
+                    state.sent.push(number);
+                    if puzzled {
+                        refused.push(number);
+                    } else {
+                        state.stored.insert((parcel.stream().clone(), number), segment.bytes().to_vec());
+                    }
+                }
+                (state.sequence, state.service) = (parcel.sequence(), parcel.service().to_owned());
+                match behaviour {
+                    Behaviour::Forgetful => Err(Undelivered::NotNow(failed(), Some(Duration::from_millis(10)))),
+                    _ => {
+                        let mut delivered = Delivered::default();
+                        (delivered.refused, delivered.verbosity) = (refused, state.verbosity.clone());
+                        Ok(delivered)
+                    }
+                }
+            }
+        };
+        self.0.1.notify_all();
+        result
+    }
+}

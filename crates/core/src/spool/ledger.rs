@@ -48,7 +48,8 @@ const VERSION: u8 = 2;
 const HEAD: usize = 8;
 
 impl Ledger {
-    pub(super) fn new(source: &Source, folder: &Path, sinks: Vec<Recipe>) -> Self {
+    /// Of a process whose sinks have nothing yet.
+    pub fn new(source: &Source, folder: &Path, sinks: Vec<Recipe>) -> Self {
         let (source, files) = (source.clone(), BTreeMap::new());
         Self {
             source,
@@ -85,7 +86,7 @@ impl Ledger {
             disk.remove(&hidden)?;
         }
         let mut file = disk.create(&hidden, Access::Private)?;
-        file.write_all(&self.encode()?)?;
+        file.write_all(&self.to_bytes()?)?;
         file.sync()?;
         drop(file);
         disk.rename(&hidden, &path)?;
@@ -95,8 +96,12 @@ impl Ledger {
     /// Reads the ledger of the spool in `folder`. One that a newer version wrote is not damaged, but not to be read either:
     /// its kind of error is `Unsupported`.
     pub fn read(disk: &dyn Disk, folder: &Path) -> io::Result<Self> {
-        let bytes = disk.read(&folder.join(LEDGER))?;
-        match payload(&bytes) {
+        Self::from_bytes(&disk.read(&folder.join(LEDGER))?)
+    }
+
+    /// Reads the bytes of a ledger; the same as [`read`](Self::read) otherwise.
+    pub fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
+        match payload(bytes) {
             Some((version, _)) if version > VERSION => {
                 Err(io::Error::new(ErrorKind::Unsupported, "a newer version wrote the ledger"))
             }
@@ -106,7 +111,8 @@ impl Ledger {
         }
     }
 
-    fn encode(&self) -> io::Result<Vec<u8>> {
+    /// The bytes of its file. Fails where a path is not UTF-8.
+    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut payload = Vec::new();
         payload.extend_from_slice(&self.source.pid.to_le_bytes());
         payload.extend_from_slice(&self.source.started_us.to_le_bytes());

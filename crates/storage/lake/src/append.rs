@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use spanlake_core::disk::Disk;
 use spanlake_core::spool::Ledger;
-use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Record};
+use spanlake_core::{Batch, Error, FileState, LevelFilter, Recipe, Record, Source};
 
 use crate::chain::{Attempt, Chain};
 use crate::ground::Ground;
@@ -55,7 +55,11 @@ impl AppendLog {
     }
 
     pub(crate) fn set_partition(&mut self, partition: Partition) {
-        self.places = Places::new(partition);
+        self.places.set_partition(partition);
+    }
+
+    pub(crate) fn set_writer(&mut self, writer: &Source) {
+        self.places.set_writer(writer);
     }
 
     pub(crate) fn set_max_file_bytes(&mut self, bytes: NonZeroU64) {

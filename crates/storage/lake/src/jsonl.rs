@@ -7,7 +7,7 @@ use std::sync::Arc;
 use spanlake_core::disk::Disk;
 use spanlake_core::render::JsonLines;
 use spanlake_core::spool::Ledger;
-use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink};
+use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink, Source};
 
 use crate::append::AppendLog;
 use crate::layout::{JSONL, LogType};
@@ -54,6 +54,13 @@ impl JsonlSink {
     /// The least severe level it takes.
     pub fn level(mut self, level: LevelFilter) -> Self {
         self.level = level;
+        self
+    }
+
+    /// The process in the names of the files, which is otherwise the one that a record comes from: for whoever writes the records
+    /// of many processes, and takes back its own files by their names.
+    pub fn written_by(mut self, writer: &Source) -> Self {
+        self.log.set_writer(writer);
         self
     }
 

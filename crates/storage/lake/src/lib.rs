@@ -121,7 +121,7 @@ pub use layout::{LakeFile, LogType, Purpose};
 pub use limits::{DEFAULT_LOOK_EVERY, Keeper, LIVE_FOR, Limits};
 pub use null::NullSink;
 pub use partition::{DEFAULT_PARTITION, Partition};
-pub use recover::{Recovered, Recovery};
+pub use recover::{Recovered, Recovery, take_back};
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 pub use rolling::Compression;
 pub use rolling::{DEFAULT_MAX_FILES, Every, Existing, FileSink, RollingFileSink, RollingHandle};

@@ -10,6 +10,8 @@ use crate::partition::Partition;
 #[derive(Debug)]
 pub(crate) struct Places<T> {
     partition: Partition,
+    /// Whose files these are, when they have the records of many processes.
+    writer: Option<Source>,
     places: Vec<Place<T>>,
     /// Where the last record went; the next one nearly always goes there too.
     last: usize,
@@ -50,7 +52,17 @@ const HOUR_US: i64 = 3_600_000_000;
 
 impl<T: Default> Places<T> {
     pub(crate) fn new(partition: Partition) -> Self {
-        Self { partition, places: Vec::new(), last: 0, left: VecDeque::new() }
+        Self { partition, writer: None, places: Vec::new(), last: 0, left: VecDeque::new() }
+    }
+
+    /// Other folders than so far.
+    pub(crate) fn set_partition(&mut self, partition: Partition) {
+        self.partition = partition;
+    }
+
+    /// Whose files these are, in place of the process that each record comes from.
+    pub(crate) fn set_writer(&mut self, writer: &Source) {
+        self.writer = Some(writer.clone());
     }
 
     /// The place of a record, new if it is the first one there.
@@ -58,9 +70,10 @@ impl<T: Default> Places<T> {
     pub(crate) fn of(&mut self, record: &Record<'_>) -> &mut Place<T> {
         let ts_us = record.ts_us();
         let hour = ts_us.div_euclid(HOUR_US);
-        let near = self.places.get(self.last).is_some_and(|place| place.hour == hour && place.is_of(record.source));
+        let source = self.writer.as_ref().unwrap_or(record.source);
+        let near = self.places.get(self.last).is_some_and(|place| place.hour == hour && place.is_of(source));
         if !near {
-            self.last = self.find(hour, ts_us, record.source);
+            self.last = self.find(hour, ts_us, &source.clone());
         }
         &mut self.places[self.last]
     }

@@ -307,6 +307,19 @@ fn last_of_chain(ledger: &Ledger, path: &Path, file: &LakeFile) -> Option<(u32, 
     })
 }
 
+/// Removes what the sinks of a ledger wrote behind it, durably, in the lakes that it names: for whoever has those records
+/// elsewhere and is going to write them again. Files of the ledger's process only, which must be gone.
+pub fn take_back(disk: &Arc<dyn Disk>, ledger: &Ledger) -> Result<(), Error> {
+    for recipe in &ledger.sinks {
+        let target = Target { recipe: recipe.clone(), lake: recipe.lake.clone() };
+        let recovery = Recovery::new(&recipe.lake).disk(Arc::clone(disk));
+        recovery.take_back(ledger, &target).map_err(|error| {
+            Error::io("Recovery", "cannot take back what was written", error).with("lake", recipe.lake.display())
+        })?;
+    }
+    Ok(())
+}
+
 /// Gives every sink its part; how many records there are, losses not counted.
 fn write_to(sinks: &mut [Box<dyn Sink>], records: &[Record<'_>]) -> Result<u64, Error> {
     for sink in sinks {

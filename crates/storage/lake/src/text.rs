@@ -7,7 +7,7 @@ use std::sync::Arc;
 use spanlake_core::disk::Disk;
 use spanlake_core::render::{Lifecycle, Renderer, TextLines};
 use spanlake_core::spool::Ledger;
-use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink};
+use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink, Source};
 
 use crate::append::AppendLog;
 use crate::layout::{LOG, LogType};
@@ -61,6 +61,13 @@ impl SystemLogSink {
     /// How begins and ends of tasks are put into words.
     pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
         self.lines.lifecycle = lifecycle;
+        self
+    }
+
+    /// The process in the names of the files, which is otherwise the one that a record comes from: for whoever writes the records
+    /// of many processes, and takes back its own files by their names.
+    pub fn written_by(mut self, writer: &Source) -> Self {
+        self.log.set_writer(writer);
         self
     }
 

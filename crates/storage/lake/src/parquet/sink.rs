@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use spanlake_core::disk::Disk;
 use spanlake_core::spool::Ledger;
-use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink};
+use spanlake_core::{Batch, Deleted, Error, FileState, LevelFilter, Processor, Recipe, Sink, Source};
 
 use super::publish::Publisher;
 use super::rows::Rows;
@@ -97,9 +97,16 @@ impl ParquetSink {
         self
     }
 
+    /// The process in the names of the files, which is otherwise the one that a record comes from: for whoever writes the records
+    /// of many processes, and takes back its own files by their names.
+    pub fn written_by(mut self, writer: &Source) -> Self {
+        self.places.set_writer(writer);
+        self
+    }
+
     /// The folders that the files of one time lie in.
     pub fn partition(mut self, partition: Partition) -> Self {
-        self.places = Places::new(partition);
+        self.places.set_partition(partition);
         self
     }
 

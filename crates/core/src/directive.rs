@@ -96,6 +96,13 @@ impl Directive {
         self
     }
 
+    /// The same, without an end.
+    #[must_use]
+    pub fn staying(mut self) -> Self {
+        self.lasts = None;
+        self
+    }
+
     /// What it is for.
     pub fn selector(&self) -> &Selector {
         &self.selector

@@ -12,7 +12,7 @@
 //!
 //! `args` says what can be typed, `tree`, `cat` and `runs` read through `spanlake-query`, `spool` through `spanlake-core`,
 //! `recover` calls `spanlake-lake`, `config` asks
-//! `spanlake-config`, and `screen` writes lines. All text that comes from a lake is escaped where it is put
+//! `spanlake-config`, `control` a collector, and `screen` writes lines. All text that comes from a lake is escaped where it is put
 //! into a `Line`, and nowhere else.
 //!
 //! # What can be lost
@@ -46,6 +46,7 @@ mod runs;
 mod recover;
 mod spool;
 mod config;
+mod control;
 
 use std::ffi::OsString;
 use std::io;
@@ -110,6 +111,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Recover(recover) => recover::run(&recover, &mut Screen::stdout(args.color, true)),
         Command::Spool(command) => spool::run(&command, &mut Screen::stdout(args.color, true)),
         Command::Config(command) => config::run(&command, &mut Screen::stdout(args.color, true)),
+        Command::Control(command) => control::run(&command, &mut Screen::stdout(args.color, true)),
     }
 }
 

@@ -217,3 +217,24 @@ Examples:
       only what the file says
   spanlake config explain spanlake.yaml queue --json
       JSON lines, an object for each value";
+
+/// The examples of `spanlake control set --help`.
+pub const SET_EXAMPLES: &str = "\
+Examples:
+  spanlake control set --service orders orders::db=debug --task load=trace
+      one module at DEBUG and one task at TRACE, until somebody says otherwise
+  spanlake control set --service orders debug --for 10m
+      everything at DEBUG for ten minutes
+  spanlake control set --service orders debug --collector https://logs:4600
+      through another collector
+
+It reaches a service with the reply to what it sends next, an idle one within
+its `poll_every`, ten seconds unless it was built otherwise.";
+
+/// The examples of `spanlake control get --help`.
+pub const GET_EXAMPLES: &str = "\
+Examples:
+  spanlake control get
+      all services that are asked for anything, with the times that are left
+  spanlake control get --service orders --json
+      one service, as JSON";

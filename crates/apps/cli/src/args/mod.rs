@@ -3,11 +3,13 @@
 mod examples;
 mod runs;
 mod config;
+mod control;
 
 pub use config::{CheckArgs, ConfigCommand, ExplainArgs};
+pub use control::{ClearArgs, CollectorArgs, ControlCommand, DEFAULT_COLLECTOR, GetArgs, SetArgs};
 pub use examples::{
-    CAT_EXAMPLES, CHECK_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, EXPLAIN_EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES,
-    RUNS_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES,
+    CAT_EXAMPLES, CHECK_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, EXPLAIN_EXAMPLES, GET_EXAMPLES, LS_EXAMPLES,
+    RECOVER_EXAMPLES, RUNS_EXAMPLES, SET_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES,
 };
 pub use runs::{DEFAULT_JOBS, DiffArgs, RunsArgs, RunsCommand, ShowRunsArgs};
 
@@ -54,6 +56,9 @@ pub enum Command {
     /// Check a program's configuration file, or show what holds by it
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask running services for other levels, through their collector
+    #[command(subcommand)]
+    Control(ControlCommand),
 }
 
 /// What to do with the spools.

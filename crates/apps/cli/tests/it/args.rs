@@ -2,12 +2,12 @@
 
 use clap::{CommandFactory, Parser};
 use spanlake_cli::args::{
-    Args, CAT_EXAMPLES, CHECK_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, EXPLAIN_EXAMPLES, LS_EXAMPLES, RECOVER_EXAMPLES,
-    RUNS_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES,
+    Args, CAT_EXAMPLES, CHECK_EXAMPLES, DIFF_EXAMPLES, EXAMPLES, EXPLAIN_EXAMPLES, GET_EXAMPLES, LS_EXAMPLES,
+    RECOVER_EXAMPLES, RUNS_EXAMPLES, SET_EXAMPLES, TREE_EXAMPLES, VERIFY_EXAMPLES,
 };
 
 /// The texts, and how many examples are in each.
-const TEXTS: [(&str, usize); 10] = [
+const TEXTS: [(&str, usize); 12] = [
     (EXAMPLES, 10),
     (TREE_EXAMPLES, 12),
     (CAT_EXAMPLES, 6),
@@ -18,6 +18,8 @@ const TEXTS: [(&str, usize); 10] = [
     (CHECK_EXAMPLES, 2),
     (EXPLAIN_EXAMPLES, 4),
     (RECOVER_EXAMPLES, 4),
+    (SET_EXAMPLES, 3),
+    (GET_EXAMPLES, 2),
 ];
 
 /// The command lines among the lines of a help text, without what a shell would take and without the remark behind.

@@ -5,10 +5,12 @@
 
 mod mapping;
 mod lock;
+mod owner;
 mod real;
 
 pub use lock::FileLock;
 pub use mapping::{Mapping, Sentinel};
+pub use owner::OwnerLock;
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -39,6 +41,20 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file to read it piece by piece, whatever becomes of its name meanwhile.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(io::Cursor::new(self.read(path)?)))
+    }
+
+    /// At most `most` bytes of a file from `from` on; fewer where it ends.
+    fn read_part(&self, path: &Path, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        let mut part = Vec::new();
+        let mut file = self.open(path)?;
+        io::copy(&mut file.by_ref().take(from), &mut io::sink())?;
+        file.take(most as u64).read_to_end(&mut part)?;
+        Ok(part)
+    }
+
+    /// How much room the file system of a folder has.
+    fn room(&self, folder: &Path) -> io::Result<Room> {
+        real::room(folder)
     }
 
     /// How a file ends.
@@ -101,6 +117,15 @@ pub struct Tail {
     pub bytes: u64,
     /// Its last byte, unless it is empty.
     pub last: Option<u8>,
+}
+
+/// The room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// What is taken.
+    pub used: u64,
+    /// What this process may still take; what is kept for the administrator is in neither.
+    pub free: u64,
 }
 
 /// A name in a folder.

@@ -2,13 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::disk::{Access, Disk, DiskFile, Entry, Mapping, Tail};
+use crate::disk::{Access, Disk, DiskFile, Entry, Mapping, Room, Tail};
 
 #[derive(Debug)]
 pub(super) struct RealDisk;
@@ -46,6 +46,14 @@ impl Disk for RealDisk {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(File::open(path)?))
+    }
+
+    fn read_part(&self, path: &Path, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        let left = file.metadata()?.len().saturating_sub(from);
+        let mut part = vec![0; most.min(usize::try_from(left).unwrap_or(usize::MAX))];
+        file.read_exact_at(&mut part, from)?;
+        Ok(part)
     }
 
     fn tail(&self, path: &Path) -> io::Result<Tail> {
@@ -121,6 +129,12 @@ fn refuse_pipe(path: &Path) -> io::Result<()> {
         true => Err(io::Error::new(ErrorKind::InvalidInput, "it is a pipe, no file")),
         false => Ok(()),
     }
+}
+
+pub(super) fn room(folder: &Path) -> io::Result<Room> {
+    let room = rustix::fs::statvfs(folder)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(room.f_frsize);
+    Ok(Room { used: bytes(room.f_blocks.saturating_sub(room.f_bfree)), free: bytes(room.f_bavail) })
 }
 
 /// Whether syncing a folder is not for this process to do: it may not open it, or the file system sees to names alone.

@@ -10,7 +10,7 @@
 //! A segment carries its own dictionary: strings, callsites and tasks are written on first use and referred to by
 //! their position afterwards, so any segment can be decoded alone. The byte layout is in `docs/format.md`.
 
-pub(crate) mod cursor;
+pub mod cursor;
 pub(crate) mod evict;
 mod hash;
 mod known;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk, Entry};
 use crate::spool::files::number;
 use crate::spool::ledger::Ledger;
-use crate::spool::lock::OwnerLock;
+use crate::spool::lock::SpoolLock;
 use crate::spool::orphan::QUARANTINE;
 use crate::spool::{LEDGER, LOCK, StoredSegment};
 
@@ -92,7 +92,7 @@ impl SegmentFile {
 
 /// In this order, because whoever ends a spool well lets go of it last and of the ledger last but one.
 fn look_at(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Inspection>> {
-    let is_held = OwnerLock::is_held(folder)?;
+    let is_held = SpoolLock::is_held(folder)?;
     let ledger = match Ledger::read(disk, folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::Unsupported) => return Err(error),
@@ -169,7 +169,7 @@ mod tests {
         folder(spool.path(), "5-unreadable", &[("ledger", b"SPLL, but no more")]);
         folder(spool.path(), "6-of-others", &[("readme", b"")]);
         folder(spool.path(), "quarantine", &[]);
-        let held = OwnerLock::claim(&*disk, spool.path(), "7-held").unwrap();
+        let held = SpoolLock::claim(&*disk, spool.path(), "7-held").unwrap();
         let expected = [
             ("1-empty", State::Orphaned, 0),
             ("2-begun", State::Orphaned, 0),

@@ -1,38 +1,20 @@
 //! Telling a spool whose process lives from one that was left behind.
-//!
-//! The lock is the kernel's record lock on a file: it goes with the process, however that ends, is not inherited by
-//! forked children, and works over NFS. It belongs to the process as a whole, and closing any handle of the file drops it,
-//! so that this process must never open a lock file twice: the names of those it holds are kept in a list.
 
-use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
-
-use crate::disk::{Access, Disk};
+use crate::disk::{Access, Disk, OwnerLock};
 use crate::error::Error;
 use crate::spool::{LEDGER, LOCK, refused};
-use crate::sync::{Mutex, lock};
 
 /// A spool's folder, held by this process.
 #[derive(Debug)]
-pub(crate) struct OwnerLock {
-    folder: PathBuf,
-    file: Option<File>,
-    home: u32,
-}
-
-/// The folders that this process holds.
-static HELD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+pub(crate) struct SpoolLock(OwnerLock);
 
 /// How many spools of one name, which are those of one process and microsecond, are told apart.
 const MOST_NAMES: u32 = 1000;
 
-impl OwnerLock {
+impl SpoolLock {
     /// Makes a folder of its own for this process below `spool` and holds it.
     pub(super) fn claim(disk: &dyn Disk, spool: &Path, process: &str) -> Result<Self, Error> {
         for attempt in 1..=MOST_NAMES {
@@ -66,69 +48,25 @@ impl OwnerLock {
     /// Whether the process lives whose folder this is, or somebody is taking it over. Changes nothing; but whoever tries
     /// to take it over in the very moment finds it held.
     pub(super) fn is_held(folder: &Path) -> io::Result<bool> {
-        let folder = folder.canonicalize()?;
-        // Kept until our handle of the file is closed: that would drop a lock which this process took meanwhile.
-        let held = lock(&HELD);
-        if held.contains(&folder) {
-            return Ok(true);
-        }
-        let file = match File::open(folder.join(LOCK)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            file => file?,
-        };
-        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(false),
-            Err(Errno::AGAIN | Errno::ACCESS) => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+        OwnerLock::is_held(folder, LOCK)
     }
 
     fn take(folder: &Path) -> io::Result<Option<Self>> {
-        let folder = folder.canonicalize()?;
-        let mut held = lock(&HELD);
-        if held.contains(&folder) {
-            return Ok(None);
-        }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(folder.join(LOCK))?;
-        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                held.insert(folder.clone());
-                Ok(Some(Self { folder, file: Some(file), home: std::process::id() }))
-            }
-            Err(Errno::AGAIN | Errno::ACCESS) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(OwnerLock::take(folder, LOCK)?.map(Self))
     }
 
     pub(super) fn folder(&self) -> &Path {
-        &self.folder
+        self.0.folder()
     }
 
     /// Removes the folder with what stands for it; what cannot be removed is found empty by the next recovery. The ledger
     /// goes when the segments are gone for good: one that came back without it would pass for damage.
     pub(super) fn remove_folder(&self, disk: &dyn Disk) {
-        if disk.sync_folder(&self.folder).is_err() {
+        if disk.sync_folder(self.folder()).is_err() {
             return;
         }
-        let _ = disk.remove(&self.folder.join(LEDGER));
-        let _ = disk.remove(&self.folder.join(LOCK));
-        let _ = disk.remove_folder(&self.folder);
-    }
-}
-
-impl Drop for OwnerLock {
-    fn drop(&mut self) {
-        // A forked child closes its own handle of the file; the lock is its parent's.
-        let mut held = lock(&HELD);
-        drop(self.file.take());
-        if self.home == std::process::id() {
-            held.remove(&self.folder);
-        }
+        let _ = disk.remove(&self.folder().join(LEDGER));
+        let _ = disk.remove(&self.folder().join(LOCK));
+        let _ = disk.remove_folder(self.folder());
     }
 }

@@ -40,7 +40,7 @@ use crate::sink::{FileState, Recipe};
 use crate::spool::files::Files;
 pub(crate) use crate::spool::files::number;
 use crate::spool::keeper::Keeper;
-use crate::spool::lock::OwnerLock;
+use crate::spool::lock::SpoolLock;
 use crate::sync::{Arc, Mutex, lock};
 
 /// Default of [`SpoolOptions::sync_every`].
@@ -80,7 +80,7 @@ pub struct SpoolOptions {
 pub(crate) struct Spool {
     files: Arc<Files>,
     keeper: Keeper,
-    lock: OwnerLock,
+    lock: SpoolLock,
     book: Mutex<Book>,
     retained: Mutex<Vec<Retained>>,
     sentinel: Arc<Sentinel>,
@@ -159,7 +159,7 @@ impl Spool {
     ) -> Result<Self, Error> {
         let SpoolOptions { folder, sync_every, disk } = options;
         make_folder(&**disk, folder).map_err(|error| refused("cannot make the folder", folder, error))?;
-        let own = OwnerLock::claim(&**disk, folder, &source.process_name())?;
+        let own = SpoolLock::claim(&**disk, folder, &source.process_name())?;
         let ledger = Ledger::new(source, own.folder(), sinks);
         let durable = ledger.write(&**disk, own.folder()).and_then(|()| sync_names_above(&**disk, own.folder()));
         durable.map_err(|error| refused("cannot write the ledger", own.folder(), error))?;

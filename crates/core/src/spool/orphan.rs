@@ -8,7 +8,7 @@ use crate::segment::cursor::Cursor;
 use crate::segment::{Decoded, FRAME_HEAD, SegmentError, Tail, checksum};
 use crate::spool::files::{number, numbered_as};
 use crate::spool::ledger::Ledger;
-use crate::spool::lock::OwnerLock;
+use crate::spool::lock::SpoolLock;
 use crate::spool::{DRAFT, LEDGER, LEDGER_DRAFT};
 
 /// Folder, in a spool, of what could not be read.
@@ -17,7 +17,7 @@ pub(super) const QUARANTINE: &str = "quarantine";
 /// A spool that this process has taken over from one that is gone. Nobody else gets it meanwhile.
 #[derive(Debug)]
 pub struct Orphan {
-    lock: OwnerLock,
+    lock: SpoolLock,
     /// What its sinks had for good.
     pub ledger: Ledger,
     /// What was held of segments that are gone, then its segments in the order they were begun, without those that the
@@ -57,7 +57,7 @@ impl Orphan {
     pub fn adopt(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Self>> {
         // Nothing is touched, not even for a lock, that no spool has made: people keep other things beside.
         let name = folder.file_name().and_then(|name| name.to_str());
-        let Some(lock) = name.filter(|name| is_process(name)).map_or(Ok(None), |_| OwnerLock::adopt(folder))? else {
+        let Some(lock) = name.filter(|name| is_process(name)).map_or(Ok(None), |_| SpoolLock::adopt(folder))? else {
             return Ok(None);
         };
         let ledger = match Ledger::read(disk, folder) {
@@ -122,7 +122,7 @@ impl Orphan {
 /// Puts a spool that cannot be read out of the way, so that it stops nothing; gives where it is now. `None` when its
 /// process lives.
 pub fn quarantine(disk: &dyn Disk, folder: &Path) -> io::Result<Option<PathBuf>> {
-    let Some(_lock) = OwnerLock::adopt(folder)? else {
+    let Some(_lock) = SpoolLock::adopt(folder)? else {
         return Ok(None);
     };
     let aside = aside(disk, folder)?;

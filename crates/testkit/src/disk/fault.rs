@@ -13,6 +13,7 @@ pub enum Operation {
     SyncFile,
     Shorten,
     Read,
+    Room,
     Tail,
     Exists,
     List,

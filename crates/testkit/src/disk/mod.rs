@@ -50,7 +50,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, Tail, real};
+use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, Room, Tail, real};
 
 use content::{Mapped, Written};
 use fault::{Failure, Faults};
@@ -68,6 +68,7 @@ struct Book {
     nodes: Vec<Node>,
     watch: Option<Box<dyn FnMut(PowerCut) + Send>>,
     stall: Option<(String, Receiver<()>)>,
+    room: Room,
 }
 
 /// Longest time that a call waits, see [`FakeDisk::stall_create`].
@@ -100,6 +101,7 @@ impl FakeDisk {
             nodes: vec![Node::Folder],
             watch: None,
             stall: None,
+            room: Room { used: 1 << 40, free: 1 << 40 },
         };
         let mut entries = Entries::new();
         book.read(ROOT, folder.as_ref(), &mut entries);
@@ -120,6 +122,11 @@ impl FakeDisk {
     /// No call fails any more.
     pub fn heal(&self) {
         self.book().faults.clear();
+    }
+
+    /// How much room the disk has from now on, whatever is written to it; a half of it is free at first.
+    pub fn set_room(&self, room: Room) {
+        self.book().room = room;
     }
 
     /// Every call so far.
@@ -221,6 +228,17 @@ impl Disk for FakeDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.book().call(Operation::Read, path)?;
         real().read(path)
+    }
+
+    fn read_part(&self, path: &Path, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        self.book().call(Operation::Read, path)?;
+        real().read_part(path, from, most)
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<Room> {
+        let mut book = self.book();
+        book.call(Operation::Room, folder)?;
+        Ok(book.room)
     }
 
     fn tail(&self, path: &Path) -> io::Result<Tail> {

@@ -1,0 +1,3 @@
+//! What the collector promises, part by part.
+
+mod queue;

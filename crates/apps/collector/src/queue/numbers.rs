@@ -152,7 +152,8 @@ mod tests {
             }
             let mut bytes = Vec::new();
             numbers.put(&mut bytes);
-            prop_assert_eq!(Numbers::read(&mut Cursor::new(&bytes)).as_ref(), Some(&numbers));
+            let read = Numbers::read(&mut Cursor::new(&bytes));
+            prop_assert_eq!(read.as_ref(), Some(&numbers));
             let (other, other_model) = play(&others);
             numbers.join(&other);
             model.extend(other_model);

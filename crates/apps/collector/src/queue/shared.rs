@@ -30,8 +30,8 @@ pub(super) struct Shared {
     stored: Condvar,
     /// Taken alone, or before `state` never.
     pub(super) streams: Mutex<Streams>,
-    /// The last checkpoint that is durable; held by the one who writes the next.
-    written: Mutex<Option<Checkpoint>>,
+    /// The last checkpoint that is durable, and how the streams were then; held by the one who writes the next.
+    written: Mutex<Option<(Checkpoint, u64)>>,
 }
 
 /// What changes all the time; held for moments.
@@ -205,18 +205,20 @@ impl Shared {
     pub(super) fn checkpoint(&self) -> io::Result<()> {
         let mut written = lock(&self.written);
         let checkpoint = self.state().snapshot(self.seed);
-        if written.as_ref() != Some(&checkpoint) {
-            // Behind the snapshot, so that it has every number of every entry that the snapshot knows.
-            let bytes = {
-                let mut streams = lock(&self.streams);
-                streams.forget(now_us().saturating_sub(micros(self.options.remember_for)));
-                checkpoint.encode(&streams)
-            };
+        let kept_from = checkpoint.kept_from;
+        // Behind the snapshot, so that they have every number of every entry that the snapshot knows.
+        let mut streams = lock(&self.streams);
+        let next = (checkpoint, streams.version);
+        if written.as_ref() != Some(&next) {
+            streams.forget(now_us().saturating_sub(micros(self.options.remember_for)));
+            let bytes = next.0.encode(&streams);
+            drop(streams);
             let result = Checkpoint::write(&*self.disk, &self.options.folder, &bytes);
             result.inspect_err(|error| self.failed(error))?;
+            *written = Some(next);
+        } else {
+            drop(streams);
         }
-        let kept_from = checkpoint.kept_from;
-        *written = Some(checkpoint);
         self.remove_files(kept_from);
         self.relieve();
         Ok(())

@@ -23,6 +23,8 @@ pub const MAX_STREAMS: usize = 65_536;
 pub(super) struct Streams {
     known: HashMap<Stream, Known>,
     ranges: usize,
+    /// Counts the changes.
+    pub(super) version: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -79,6 +81,7 @@ impl Draft {
 impl Streams {
     /// What is in the draft is durable.
     pub(super) fn keep(&mut self, draft: Draft) {
+        self.version += u64::from(!draft.changed.is_empty());
         for (stream, known) in draft.changed {
             self.ranges += known.numbers.ranges();
             let before = self.known.insert(stream, known);

@@ -154,10 +154,8 @@ pub(super) fn path_of(folder: &Path, number: u64) -> PathBuf {
 
 /// What is known of the files behind the one that is looked at.
 struct Later {
-    /// The index of the first of their entries.
+    /// The index of the first of their entries; the highest there is where there are none.
     limit: u64,
-    /// Whether there are any.
-    is_last: bool,
     seed: u64,
     kept_from: u64,
     /// One more than the last index that was ever durable, as far as the checkpoint knows.
@@ -179,7 +177,12 @@ struct Content {
 impl Later {
     fn new(checkpoint: Option<&Checkpoint>) -> Self {
         let (seed, kept_from, next) = checkpoint.map_or((0, 0, 0), |one| (one.seed, one.kept_from, one.next));
-        Self { limit: u64::MAX, is_last: true, seed, kept_from, next }
+        Self { limit: u64::MAX, seed, kept_from, next }
+    }
+
+    /// Whether no file behind it says where it begins.
+    fn is_last(&self) -> bool {
+        self.limit == u64::MAX
     }
 
     fn examine(&mut self, number: u64, path: PathBuf, bytes: &[u8], with: &mut impl FnMut(&Entry<'_>)) -> QueueFile {
@@ -194,9 +197,9 @@ impl Later {
         };
         let limit = self.limit;
         self.limit = first.unwrap_or(self.limit);
-        self.is_last = false;
-        let first = self.limit;
-        let (entries, end) = (content.entries, content.end.unwrap_or(if first == u64::MAX { 0 } else { first }));
+        // Of one that says nothing it is where the next one begins.
+        let first = if self.limit == u64::MAX { self.next } else { self.limit };
+        let (entries, end) = (content.entries, content.end.unwrap_or(first));
         QueueFile { number, path, bytes: bytes.len() as u64, first, end, entries, state, limit, seed: self.seed }
     }
 
@@ -214,19 +217,19 @@ impl Later {
             }
         }
         // Where all that should be there is there, what follows was given up by its writer.
-        content.is_torn = !self.is_last || scan.is_torn(content.end_at);
+        content.is_torn = !self.is_last() || scan.is_torn(content.end_at);
         content.damage = scan.damage;
         content
     }
 
     fn judge(&self, header: Option<Header>, content: &Content, len: usize) -> FileState {
-        let should_end = if self.is_last { self.next } else { self.limit };
+        let should_end = if self.is_last() { self.next } else { self.limit };
         let first = header.map(|header| header.first).or(content.first);
         let end = content.end.or(first).unwrap_or(should_end);
         let is_known = header.is_some_and(|header| header.is_mended);
         let gap = if is_known { 0 } else { should_end.saturating_sub(end) };
         let is_inside = content.damage.iter().any(|damage| damage.start < content.end_at);
-        let has_no_header = header.is_none() && (content.entries > 0 || !self.is_last);
+        let has_no_header = header.is_none() && (content.entries > 0 || !self.is_last());
         if is_inside || gap > 0 || has_no_header {
             let should_be = should_end.max(end) - first.unwrap_or(end);
             let unreadable = content.damage.iter().map(|damage| damage.start as u64..damage.end as u64).collect();

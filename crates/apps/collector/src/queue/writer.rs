@@ -58,6 +58,7 @@ impl Writer {
         let log = Log::new(next_file, shared.seed, shared.options.file_limit());
         let ending = Ending(Arc::clone(&shared));
         let mut writer = Self { shared, log, bytes: Vec::new(), last_group: 0, room_seen: None };
+        writer.look_at_room();
         thread::Builder::new().name("spanlake-queue".into()).spawn(move || {
             let _lock = lock;
             let _ending = ending;

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::check::check;
 use crate::diagnostic::Diagnostics;
 use crate::environment;
 use crate::fault::Fault;
@@ -12,12 +11,16 @@ use crate::node::{Node, Span, Value};
 use crate::read::{Format, MAX_FILE_BYTES, read};
 use crate::reader::{Reader, Setting, Told};
 use crate::settings::Settings;
+use crate::settings::collector::Collector;
 use crate::source::{Origin, Sources};
+use crate::table::Table;
 
 /// A configuration in which nothing is wrong. Nothing has been opened for it.
+///
+/// [`Config`] is that of a program, [`CollectorConfig`] that of a collector.
 #[derive(Clone, Debug)]
-pub struct Config {
-    settings: Settings,
+pub struct ConfigOf<S> {
+    settings: S,
     values: Vec<Effective>,
     /// Where each of the values stands.
     spans: Vec<(String, Span)>,
@@ -26,6 +29,12 @@ pub struct Config {
     raw: Node,
     sources: Sources,
 }
+
+/// The configuration of a program.
+pub type Config = ConfigOf<Settings>;
+
+/// The configuration of a collector.
+pub type CollectorConfig = ConfigOf<Collector>;
 
 /// A value that holds, and who said so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +48,27 @@ pub struct Effective {
     pub origin: Origin,
 }
 
-impl Config {
+/// The settings of a whole file.
+#[expect(private_bounds, reason = "nobody else has any")]
+pub trait Document: Whole {}
+
+/// What makes a table the settings of a whole file.
+pub(crate) trait Whole: Setting + Table {
+    /// What the file is called, in its schema.
+    const TITLE: &'static str;
+
+    /// All faults of combinations.
+    fn check(&self) -> Vec<Fault>;
+
+    /// A value that another key decides.
+    fn inherited(&self, _key: &str, _value: &str) -> Option<Effective> {
+        None
+    }
+}
+
+impl<S: Whole> Document for S {}
+
+impl<S: Document> ConfigOf<S> {
     /// Reads a file in the format that its extension stands for. It opens nothing else, and does not look at the
     /// environment.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Diagnostics> {
@@ -93,10 +122,10 @@ impl Config {
             return Err(Diagnostics::of(faults, &sources));
         }
         let mut reader = Reader::default();
-        let settings = Settings::read(&raw, &mut reader);
+        let settings = S::read(&raw, &mut reader);
         let Reader { faults: wrong, told, .. } = reader;
         faults.extend(wrong);
-        let combinations = settings.as_ref().map(check).unwrap_or_default();
+        let combinations = settings.as_ref().map(S::check).unwrap_or_default();
         let is_new = |fault: &Fault| !faults.iter().any(|other| lies_in(&other.key, &fault.key));
         let combinations: Vec<_> = combinations.into_iter().filter(is_new).collect();
         faults.extend(combinations);
@@ -112,7 +141,10 @@ impl Config {
 
     /// The same file as it is now, with what the environment says if this one asked for it. What was not read from a file
     /// is what it was.
-    pub fn read_again(&self) -> Result<Self, Diagnostics> {
+    pub fn read_again(&self) -> Result<Self, Diagnostics>
+    where
+        S: Clone,
+    {
         let Some(path) = &self.path else {
             return Ok(self.clone());
         };
@@ -121,7 +153,7 @@ impl Config {
     }
 
     /// What it means.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &S {
         &self.settings
     }
 
@@ -188,24 +220,12 @@ fn text_of(path: &Path) -> Result<String, Diagnostics> {
 }
 
 /// What was told on the way, with levels of sinks that others decide.
-fn effective(told: Vec<Told>, settings: &Settings, sources: &Sources) -> Vec<Effective> {
+fn effective<S: Document>(told: Vec<Told>, settings: &S, sources: &Sources) -> Vec<Effective> {
     let mut values = Vec::new();
     for Told { key, value, span } in told {
         let origin = sources.origin(span);
-        let effective = inherited(&key, &value, settings).unwrap_or(Effective { key, value, origin });
+        let effective = settings.inherited(&key, &value).unwrap_or(Effective { key, value, origin });
         values.push(effective);
     }
     values
-}
-
-/// The level of a sink that does not say it itself.
-fn inherited(key: &str, value: &str, settings: &Settings) -> Option<Effective> {
-    let name = key.strip_prefix("sinks.")?.strip_suffix(".level").filter(|_| value == "none")?;
-    let sink = settings.sinks.get(name)?;
-    let (from, level) = settings.level_source(sink);
-    Some(Effective {
-        key: key.to_owned(),
-        value: level.to_string().to_uppercase(),
-        origin: Origin::Setting { key: from.to_owned() },
-    })
 }

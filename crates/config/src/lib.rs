@@ -53,13 +53,14 @@ mod units;
 mod table;
 mod setting;
 pub mod settings;
+pub mod made;
 mod check;
 mod diagnostic;
 mod config;
 mod schema;
 
 pub use check::ROOT;
-pub use config::{Config, Effective};
+pub use config::{CollectorConfig, Config, ConfigOf, Document, Effective};
 pub use diagnostic::{Diagnostic, Diagnostics, Excerpt, MAX_DIAGNOSTICS};
 pub use environment::PREFIX;
 pub use read::{Format, MAX_DEPTH, MAX_FILE_BYTES, MAX_VALUES};

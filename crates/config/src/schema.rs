@@ -5,20 +5,19 @@ use std::fmt::Write;
 
 use spanlake_core::render::escape::put_json_escaped;
 
+use crate::config::Document;
 use crate::node::{Entry, Node, Span, Value};
-use crate::settings::Settings;
 use crate::shape::{Key, KindsShape, Shape, TableShape};
-use crate::table::Table;
 use crate::units;
 
 /// The JSON Schema of configuration files, draft 2020-12, for editors and other tools. What it takes can still be wrong:
 /// that a sink exists, for instance, it cannot say.
-pub fn json_schema() -> String {
+pub fn json_schema<S: Document>() -> String {
     let mut definitions = BTreeMap::new();
-    let table = Settings::table();
+    let table = S::table();
     let mut root = vec![
         entry("$schema", Value::from("https://json-schema.org/draft/2020-12/schema")),
-        entry("title", Value::from("spanlake")),
+        entry("title", Value::from(S::TITLE)),
     ];
     root.extend(object(&table.about, &table.keys, &[], &mut definitions));
     let definitions = definitions.into_iter().map(|(name, value)| entry(name, value.unwrap_or(Value::Null)));

@@ -107,6 +107,11 @@ pub(crate) fn sentence(lines: &[&str]) -> String {
     lines.join(" ").trim().to_owned()
 }
 
+/// The key that a field stands for, which may be a word of the language.
+pub(crate) fn word_of(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
+
 /// A struct whose fields are the keys of a table: `pub key: Type = default`. Its documentation goes into the JSON Schema.
 /// `wrong` says what is wrong with its keys together.
 macro_rules! table {
@@ -127,7 +132,7 @@ macro_rules! table {
         impl $crate::table::Table for $name {
             fn table() -> $crate::shape::TableShape {
                 let keys = vec![$($crate::table::key::<$type>(
-                    stringify!($key),
+                    $crate::table::word_of(stringify!($key)),
                     &[$($key_about),*],
                     $crate::table::default_of!($($default)?),
                 )),*];
@@ -139,7 +144,7 @@ macro_rules! table {
                 fields: &mut $crate::reader::Fields<'_>,
                 reader: &mut $crate::reader::Reader,
             ) -> Option<Self> {
-                $(let $key = fields.read(stringify!($key), $crate::table::default_of!($($default)?), reader);)*
+                $(let $key = fields.read($crate::table::word_of(stringify!($key)), $crate::table::default_of!($($default)?), reader);)*
                 Some(Self { $($key: $key?),* })
             }
         }

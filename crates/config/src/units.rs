@@ -1,6 +1,7 @@
 //! Durations and sizes as people write them.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// A number of bytes.
@@ -42,6 +43,11 @@ impl Size {
     /// How many bytes it is.
     pub const fn as_bytes(self) -> u64 {
         self.0
+    }
+
+    /// The same; a file has none that is zero.
+    pub fn non_zero(self) -> NonZeroU64 {
+        NonZeroU64::new(self.0).unwrap_or(NonZeroU64::MIN)
     }
 }
 

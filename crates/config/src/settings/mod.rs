@@ -9,6 +9,7 @@ mod expression;
 mod processors;
 mod records;
 mod etl;
+pub mod collector;
 
 pub use etl::{Etl, Label, Lineage, LineageFile, LineageHttp, Store};
 pub use expression::Expression;
@@ -30,8 +31,12 @@ pub use sinks::{
 
 use spanlake_core::LevelFilter;
 
+use crate::check::check;
+use crate::config::{Effective, Whole};
+use crate::fault::Fault;
 use crate::node::Value;
 use crate::setting::{Entries, Placed, Reserved, Toggle};
+use crate::source::Origin;
 use crate::table::table;
 
 table! {
@@ -115,5 +120,24 @@ impl Settings {
     /// The key, and what it says, that decides for a sink which does not say it itself.
     pub(crate) fn level_source(&self, sink: &Sink) -> (&'static str, LevelFilter) {
         if sink.is_console() { ("levels.console", self.levels.console) } else { ("levels.files", self.levels.files) }
+    }
+}
+
+impl Whole for Settings {
+    const TITLE: &'static str = "spanlake";
+
+    fn check(&self) -> Vec<Fault> {
+        check(self)
+    }
+
+    /// The level of a sink that does not say it itself.
+    fn inherited(&self, key: &str, value: &str) -> Option<Effective> {
+        let name = key.strip_prefix("sinks.")?.strip_suffix(".level").filter(|_| value == "none")?;
+        let (from, level) = self.level_source(self.sinks.get(name)?);
+        Some(Effective {
+            key: key.to_owned(),
+            value: level.to_string().to_uppercase(),
+            origin: Origin::Setting { key: from.to_owned() },
+        })
     }
 }

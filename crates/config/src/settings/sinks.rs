@@ -201,7 +201,7 @@ impl Setting for Sink {
 }
 
 /// A word alone as a map with nothing but its kind.
-fn as_map(node: &Node) -> Option<Node> {
+pub(super) fn as_map(node: &Node) -> Option<Node> {
     let crate::node::Value::Text(_) = node.value else {
         return None;
     };

@@ -23,7 +23,8 @@ fn what_it_shows_can_be_typed() {
 #[test]
 fn the_whole_example_names_every_section() {
     let [example] = blocks("yaml")[..] else { panic!("one example") };
-    let schema: serde_json::Value = serde_json::from_str(&spanlake_config::json_schema()).expect("JSON");
+    let schema: serde_json::Value =
+        serde_json::from_str(&spanlake_config::json_schema::<spanlake_config::Settings>()).expect("JSON");
     let sections = schema["properties"].as_object().expect("sections").keys();
     let is_missing = |section: &&String| *section != "publish" && !example.contains(&format!("\n{section}:"));
     let missing: Vec<_> = sections.filter(|section| *section != "service").filter(is_missing).collect();

@@ -7,7 +7,7 @@ const PATH: &str = "../../docs/spanlake.schema.json";
 
 #[test]
 fn the_committed_schema_is_this_one() {
-    let schema = spanlake_config::json_schema();
+    let schema = spanlake_config::json_schema::<spanlake_config::Settings>();
     if std::env::var_os("SPANLAKE_BLESS").is_some() {
         fs::write(PATH, &schema).expect("written");
     }
@@ -17,7 +17,8 @@ fn the_committed_schema_is_this_one() {
 
 #[test]
 fn it_is_json_and_every_reference_leads_somewhere() {
-    let schema: serde_json::Value = serde_json::from_str(&spanlake_config::json_schema()).expect("JSON");
+    let schema: serde_json::Value =
+        serde_json::from_str(&spanlake_config::json_schema::<spanlake_config::Settings>()).expect("JSON");
     let definitions = schema["$defs"].as_object().expect("definitions");
     let text = schema.to_string();
     let references = text.split("\"#/$defs/").skip(1).filter_map(|rest| rest.split('"').next());
@@ -28,7 +29,8 @@ fn it_is_json_and_every_reference_leads_somewhere() {
 
 #[test]
 fn every_key_is_documented() {
-    let schema: serde_json::Value = serde_json::from_str(&spanlake_config::json_schema()).expect("JSON");
+    let schema: serde_json::Value =
+        serde_json::from_str(&spanlake_config::json_schema::<spanlake_config::Settings>()).expect("JSON");
     let mut silent = Vec::new();
     find_silent(&schema, "", &mut silent);
     assert!(silent.is_empty(), "{silent:?}");

@@ -5,7 +5,7 @@ mod explain;
 
 use std::path::Path;
 
-use spanlake_config::{Config, Diagnostics, json_schema};
+use spanlake_config::{Config, Diagnostics, Settings, json_schema};
 
 use crate::Failure;
 use crate::args::ConfigCommand;
@@ -16,7 +16,7 @@ pub(crate) fn run(command: &ConfigCommand, screen: &mut Screen) -> Result<(), Fa
         ConfigCommand::Check(args) => check::run(args, screen),
         ConfigCommand::Explain(args) => explain::run(args, screen),
         ConfigCommand::Schema => {
-            screen.raw().write_all(json_schema().as_bytes())?;
+            screen.raw().write_all(json_schema::<Settings>().as_bytes())?;
             Ok(screen.flush()?)
         }
     }

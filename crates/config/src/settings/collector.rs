@@ -1,0 +1,222 @@
+//! The settings of a collector: where it listens, who may send, and where records end.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use spanlake_core::{LevelFilter, Secret};
+
+use super::{FileSink, RollingFileSink, StreamSink};
+use crate::config::Whole;
+use crate::fault::Fault;
+use crate::node::Node;
+use crate::reader::{Fields, Reader, Setting};
+use crate::setting::{Entries, Placed, Toggle};
+use crate::shape::{KindsShape, Shape};
+use crate::table::{Kinds, Table, kinds, read_kind, table, words};
+use crate::units::Size;
+
+table! {
+    /// What a collector does: where it listens, who may send, and where records end.
+    pub struct Collector {
+        /// Where it listens: an address and a port. Beyond the own machine it needs tokens.
+        pub listen: Placed<String> = "127.0.0.1:4600",
+        /// Lets clients in by TLS only.
+        pub tls: Toggle<Tls>,
+        /// Who may send and who may ask for levels, under names.
+        pub tokens: Entries<Token>,
+        /// What is allowed to those who send.
+        pub limits: CollectorLimits,
+        /// What is received and not yet with every plugin.
+        pub queue: CollectorQueue,
+        /// How often plugins make what they have durable.
+        pub flush_every: Duration = "10 s",
+        /// Where records end, under names.
+        pub plugins: Entries<Plugin>,
+    }
+}
+
+table! {
+    /// What a collector and its clients show each other. Files are PEM.
+    pub struct Tls {
+        /// The collector's certificate, with those that it is signed by.
+        pub certificate: String,
+        /// Its private key.
+        pub key: String,
+        /// Certificates, one of which must have signed a client's; without them clients need none.
+        pub clients: Option<String>,
+    }
+}
+
+table! {
+    /// A token and what it opens.
+    pub struct Token {
+        /// The token itself; better left to a file.
+        pub secret: Option<Secret<String>>,
+        /// A file with the token.
+        pub file: Option<String>,
+        /// What it opens.
+        pub rights: Vec<Right>,
+    }
+    wrong = has_one_secret;
+}
+
+words! {
+    /// What a token opens.
+    pub enum Right {
+        /// To send records.
+        "publish" => Publish,
+        /// To ask services for other levels.
+        "control" => Control,
+    }
+}
+
+table! {
+    /// What is allowed to those who send.
+    pub struct CollectorLimits {
+        /// Longest body.
+        pub body: Size = "16 MiB",
+        /// Longest batch when it is decompressed.
+        pub batch: Size = "64 MiB",
+        /// Most bytes of bodies that are looked at at once.
+        pub held: Size = "256 MiB",
+        /// Most connections at once.
+        pub connections: NonZeroU64 = 1024_i128,
+        /// How long a connection may be silent, and a request take to come.
+        pub patience: Duration = "30 s",
+        /// Bytes a second of each sender, before decompression; without it there is no bound.
+        pub sender_rate: Option<Size>,
+    }
+}
+
+table! {
+    /// What is received and not yet with every plugin.
+    pub struct CollectorQueue {
+        /// The folder, on a local disk.
+        pub folder: String = "spanlaked",
+        /// Most bytes on the disk.
+        pub max: Size = "10 GiB",
+        /// How long a file gets.
+        pub max_file: Size = "64 MiB",
+        /// How long it is remembered what a sender sent that is silent.
+        pub remember: Duration = "7 days",
+    }
+}
+
+/// Where records end, and which.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Plugin {
+    /// What it is.
+    pub kind: PluginKind,
+    /// Which records it gets.
+    pub common: PluginCommon,
+}
+
+table! {
+    /// What all plugins have.
+    pub struct PluginCommon {
+        /// Which records it gets: those that fit every part.
+        pub r#match: Match,
+    }
+}
+
+table! {
+    /// Which records a plugin gets: those that fit every part.
+    pub struct Match {
+        /// The most verbose level.
+        pub level: LevelFilter = "TRACE",
+        /// Prefixes of targets; none for all.
+        pub target: Vec<String>,
+        /// Services; none for all.
+        pub service: Vec<String>,
+        /// Systems, the field `system` of a record or its task; none for all.
+        pub system: Vec<String>,
+    }
+}
+
+kinds! {
+    /// Where a collector's records end.
+    pub enum PluginKind {
+        /// A lake, in which each record is once.
+        "lake" => Lake(LakePlugin),
+        /// Standard output.
+        "print" => Print(StreamSink),
+        /// A file that grows.
+        "file" => File(FileSink),
+        /// A file that is followed by the next one.
+        "rolling_file" => RollingFile(RollingFileSink),
+    }
+}
+
+table! {
+    /// A lake, in which each record is once.
+    pub struct LakePlugin {
+        /// The folder.
+        pub path: Placed<String>,
+        /// Whether it has JSON lines.
+        pub jsonl: bool = true,
+        /// Whether it has Parquet.
+        pub parquet: bool = true,
+    }
+    wrong = has_a_format;
+}
+
+fn has_one_secret(token: &Token) -> crate::table::Wrong {
+    let is_one = token.secret.is_some() != token.file.is_some();
+    (!is_one).then_some(("a token stands here or in a file", "one of `secret` and `file`"))
+}
+
+fn has_a_format(lake: &LakePlugin) -> crate::table::Wrong {
+    (!lake.jsonl && !lake.parquet).then_some(("the lake has no format", "`jsonl` or `parquet` that is on"))
+}
+
+// === impl Plugin ===
+
+impl Plugin {
+    /// All kinds, each with the keys that all have behind its own.
+    fn all_kinds() -> KindsShape {
+        let mut shape = PluginKind::kinds();
+        shape.name = "Plugin";
+        shape.kinds.iter_mut().for_each(|kind| kind.keys.extend(PluginCommon::table().keys));
+        shape
+    }
+}
+
+impl Setting for Plugin {
+    fn shape() -> Shape {
+        Shape::Kinds(Self::all_kinds())
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let shape = Self::all_kinds();
+        let word = super::sinks::as_map(node);
+        let mut fields = Fields::of(word.as_ref().unwrap_or(node), &Self::shape(), reader)?;
+        let kind = read_kind(&mut fields, &shape, reader)?;
+        let kind = PluginKind::take(kind, &mut fields, reader);
+        let common = PluginCommon::take(&mut fields, reader);
+        fields.finish(Some(&shape), reader);
+        Some(Self { kind: kind?, common: common? })
+    }
+}
+
+// === impl Collector ===
+
+impl Whole for Collector {
+    const TITLE: &'static str = "spanlaked";
+
+    fn check(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        match self.listen.parse::<std::net::SocketAddr>() {
+            Err(_) => {
+                let fault = Fault::new(self.listen.span, "this is no address").key("listen");
+                faults.push(fault.expected("an address and a port, such as `127.0.0.1:4600` or `[::1]:4600`"));
+            }
+            Ok(address) if !address.ip().is_loopback() && self.tokens.iter().next().is_none() => {
+                let fault = Fault::new(self.listen.span, "strangers would be let in").key("listen");
+                faults.push(fault.expected("an address of the own machine, or `tokens`"));
+            }
+            Ok(_) => {}
+        }
+        faults
+    }
+}

@@ -82,7 +82,7 @@ impl Publisher {
     fn round(&mut self) -> bool {
         let wished = self.desk.wished();
         let is_late = wished.stop_at.is_some_and(|at| at <= Instant::now());
-        if self.may_try(wished.number.is_some()) && self.send_all() {
+        if self.may_try(wished.number.is_some()) && self.send_all(wished.number.is_none()) {
             wished.number.into_iter().for_each(|number| self.answer(number));
             if wished.stop_at.is_some() {
                 return true;
@@ -101,15 +101,16 @@ impl Publisher {
         self.desk.answer(number);
     }
 
-    /// Sends everything that was recorded before this began. Gives whether all of it is there.
-    fn send_all(&mut self) -> bool {
+    /// Sends everything that was recorded before this began, or asks what there is to hear if it may and has nothing to send. Gives
+    /// whether all of it is there.
+    fn send_all(&mut self, may_poll: bool) -> bool {
         // What is left of the drain before comes first.
         if !self.send_outbox() {
             return false;
         }
         self.drain();
-        let polls = self.transport.polls() && self.spoke_at.elapsed() >= self.rhythm.poll_every;
-        if self.outbox.is_empty() && polls && !self.poll() {
+        let polls = may_poll && self.transport.polls() && self.spoke_at.elapsed() >= self.rhythm.poll_every;
+        if polls && self.outbox.is_empty() && !self.poll() {
             return false;
         }
         self.send_outbox() && self.send_orphans()

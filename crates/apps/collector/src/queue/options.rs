@@ -79,6 +79,11 @@ impl Options {
         self
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     pub(super) fn file_limit(&self) -> u64 {
         self.file_bytes.min(self.max_bytes / 8).max(1)
     }

@@ -1,3 +1,4 @@
 //! What the collector promises, part by part.
 
+mod collecting;
 mod queue;

@@ -1,0 +1,104 @@
+//! From a file's settings to a collector.
+
+use std::path::Path;
+
+use spanlake_config::settings::collector::{self as settings, PluginKind};
+use spanlake_config::{CollectorConfig, Size, made};
+use spanlake_core::{Category, Error, LevelFilter, Secret, Stage};
+use spanlake_lake::StreamSink;
+
+use crate::collector::{Collector, CollectorBuilder};
+use crate::http::{Limits, Tls};
+use crate::plugins::{LakePlugin, Match, SinkPlugin};
+use crate::queue::Options;
+use crate::tokens::{Right, Token, Tokens};
+
+/// A collector as a configuration says. Fails where a certificate or a token's file cannot be read.
+pub fn from_settings(config: &CollectorConfig) -> Result<CollectorBuilder, Error> {
+    let settings = config.settings();
+    let address = settings.listen.parse().map_err(|_| invalid("`listen` is no address"))?;
+    let queue = Options::new(&settings.queue.folder, settings.queue.max.non_zero())
+        .file_bytes(settings.queue.max_file.non_zero())
+        .remember_for(settings.queue.remember);
+    let mut builder = Collector::builder(queue)
+        .listen(address)
+        .tokens(tokens(settings)?)
+        .limits(limits(&settings.limits))
+        .flush_every(settings.flush_every);
+    if let Some(tls) = settings.tls.on() {
+        builder =
+            builder.tls(Tls::new(tls.certificate.as_ref(), tls.key.as_ref(), tls.clients.as_deref().map(Path::new))?);
+    }
+    for (name, plugin) in settings.plugins.iter() {
+        builder = add(builder, name, plugin)?;
+    }
+    Ok(builder)
+}
+
+fn add(builder: CollectorBuilder, name: &str, plugin: &settings::Plugin) -> Result<CollectorBuilder, Error> {
+    let wanted = wanted(&plugin.common.r#match);
+    Ok(match &plugin.kind {
+        PluginKind::Lake(lake) => builder.plugin(name, wanted, lake_plugin(lake)),
+        PluginKind::Print(stream) => {
+            let sink = StreamSink::stdout().level(LevelFilter::TRACE).renderer(made::renderer(&stream.renderer)?);
+            builder.plugin(name, wanted, SinkPlugin::new(sink))
+        }
+        PluginKind::File(file) => builder.plugin(name, wanted, SinkPlugin::new(made::file(file)?)),
+        PluginKind::RollingFile(file) => builder.plugin(name, wanted, SinkPlugin::new(made::rolling(file)?)),
+        _ => return Err(invalid("a plugin of this kind is not built in").with("plugin", name)),
+    })
+}
+
+fn lake_plugin(lake: &settings::LakePlugin) -> LakePlugin {
+    match (lake.jsonl, lake.parquet) {
+        (true, false) => LakePlugin::jsonl(lake.path.as_str()),
+        (false, true) => LakePlugin::parquet(lake.path.as_str()),
+        _ => LakePlugin::new(lake.path.as_str()),
+    }
+}
+
+fn wanted(of: &settings::Match) -> Match {
+    let mut wanted = Match::default();
+    (wanted.level, wanted.targets) = (of.level, of.target.clone());
+    (wanted.services, wanted.systems) = (of.service.clone(), of.system.clone());
+    wanted
+}
+
+fn limits(of: &settings::CollectorLimits) -> Limits {
+    let bytes = |size: Size| usize::try_from(size.as_bytes()).unwrap_or(usize::MAX);
+    let mut limits = Limits::default();
+    (limits.body_bytes, limits.batch_bytes, limits.held_bytes) = (bytes(of.body), bytes(of.batch), bytes(of.held));
+    limits.connections = usize::try_from(of.connections.get()).unwrap_or(usize::MAX);
+    limits.patience = of.patience;
+    limits.sender_bytes_per_second = of.sender_rate.map(Size::non_zero);
+    limits
+}
+
+fn tokens(settings: &settings::Collector) -> Result<Tokens, Error> {
+    let token = |(name, token): (&str, &settings::Token)| {
+        let secret = match (&token.secret, &token.file) {
+            (Some(secret), _) => secret.clone(),
+            (None, file) => read_token(Path::new(file.as_deref().unwrap_or_default()))?,
+        };
+        let rights = token.rights.iter().map(|right| match right {
+            settings::Right::Control => Right::Control,
+            _ => Right::Publish,
+        });
+        Ok(Token { name: name.to_owned(), secret, rights: rights.collect() })
+    };
+    settings.tokens.iter().map(token).collect::<Result<Vec<_>, Error>>().map(Tokens::new)
+}
+
+fn read_token(file: &Path) -> Result<Secret<String>, Error> {
+    let unread = |error| Error::io("Tokens", "cannot read the token", error).with("file", file.display());
+    let text = std::fs::read_to_string(file).map_err(unread)?;
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(invalid("the token's file is empty").with("file", file.display()));
+    }
+    Ok(Secret::new(token.to_owned()))
+}
+
+fn invalid(why: &str) -> Error {
+    Error::new(Stage::Configuration, "Collector", Category::Validation, why)
+}

@@ -1,0 +1,109 @@
+//! Health: a record that the collector makes itself, and when it last got to each plugin.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use spanlake_core::clock::utc_now_ns;
+use spanlake_core::segment::{CallsiteDefinition, Message, RecordHead, SegmentWriter};
+use spanlake_core::sync::{Mutex, lock};
+use spanlake_core::{Level, Record, Source};
+
+use crate::http::head;
+use crate::plugins::PluginReport;
+
+/// The target of canaries, by which a reader leaves them out.
+pub const CANARY_TARGET: &str = "spanlaked::canary";
+
+/// What the collector sends itself.
+#[derive(Debug)]
+pub(crate) struct Canary {
+    source: Source,
+    /// When each plugin last had one, and when that was made, UTC nanoseconds.
+    arrived: Mutex<BTreeMap<String, (Instant, i64)>>,
+}
+
+/// What is known of all plugins.
+#[derive(Debug)]
+pub(crate) struct Health {
+    pub(crate) canary: Arc<Canary>,
+    pub(crate) plugins: Vec<Arc<Mutex<PluginReport>>>,
+    /// How long a plugin may be without one.
+    pub(crate) patience: Duration,
+    pub(crate) started_at: Instant,
+}
+
+// === impl Canary ===
+
+impl Canary {
+    pub(crate) fn new(source: &Source) -> Self {
+        Self { source: source.clone(), arrived: Mutex::default() }
+    }
+
+    /// A segment with one of them.
+    pub(crate) fn make(&self) -> Vec<u8> {
+        let mut writer = SegmentWriter::new(&self.source);
+        let place = CallsiteDefinition {
+            name: "canary",
+            target: CANARY_TARGET,
+            module: None,
+            file: None,
+            line: None,
+            level: Level::ERROR,
+        };
+        let callsite = Some(writer.define_callsite(1, &place, std::iter::empty()));
+        let head = RecordHead { level: Level::DEBUG, callsite, task: None, seq: 0, ts_ns: utc_now_ns() };
+        let mut message = Message::default();
+        message.set("canary");
+        writer.event(&head, &message, &[]);
+        writer.take().bytes().to_vec()
+    }
+
+    /// When a record was made that is one of this process.
+    pub(crate) fn of(&self, record: &Record<'_>) -> Option<i64> {
+        let is_own = record.target() == CANARY_TARGET
+            && record.source.pid == self.source.pid
+            && record.source.started_us == self.source.started_us;
+        is_own.then_some(record.ts_ns)
+    }
+
+    pub(crate) fn arrive(&self, plugin: &str, made_ns: i64) {
+        lock(&self.arrived).insert(plugin.to_owned(), (Instant::now(), made_ns));
+    }
+}
+
+// === impl Health ===
+
+impl Health {
+    /// The plugins that no canary got to lately; none right after the start.
+    pub(crate) fn late(&self, now: Instant) -> Vec<String> {
+        let arrived = lock(&self.canary.arrived);
+        let is_late = |name: &String| {
+            let last = arrived.get(name).map_or(self.started_at, |(at, _)| *at);
+            now.saturating_duration_since(last) > self.patience
+        };
+        self.names().filter(is_late).collect()
+    }
+
+    pub(crate) fn put_metrics(&self, out: &mut String) {
+        let reports: Vec<PluginReport> = self.plugins.iter().map(|report| lock(report).clone()).collect();
+        type Read = fn(&PluginReport) -> u64;
+        let metrics: [(&str, &str, Read); 4] = [
+            ("plugin_records_total", "Records that a plugin has.", |report| report.written),
+            ("plugin_filtered_total", "Records that were not meant for a plugin.", |report| report.filtered),
+            ("plugin_dead_total", "Records in a plugin's dead letters.", |report| report.dead),
+            ("plugin_errors_total", "How often a plugin failed.", |report| report.errors),
+        ];
+        for (name, about, read) in metrics {
+            head(out, name, "counter", about);
+            for report in &reports {
+                let _ = writeln!(out, "spanlaked_{name}{{plugin=\"{}\"}} {}", report.name, read(report));
+            }
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.plugins.iter().map(|report| lock(report).name.clone())
+    }
+}

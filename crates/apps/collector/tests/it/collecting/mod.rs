@@ -1,0 +1,7 @@
+//! From a program to a lake, over the collector's own endpoint.
+
+mod control;
+mod delivery;
+mod hostile;
+mod plugins;
+mod stand;

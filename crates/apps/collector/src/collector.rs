@@ -28,8 +28,8 @@ pub const DEFAULT_FLUSH_EVERY: Duration = Duration::from_secs(10);
 /// How often a canary is made.
 const CANARY_EVERY: Duration = Duration::from_secs(10);
 
-/// How often progress is made durable.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+/// Default of [`CollectorBuilder::checkpoint_every`].
+pub const DEFAULT_CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 /// Settings of a collector.
 #[must_use = "nothing runs until `start`"]
@@ -40,6 +40,7 @@ pub struct CollectorBuilder {
     tokens: Tokens,
     limits: Limits,
     flush_every: Duration,
+    checkpoint_every: Duration,
     plugins: Vec<(String, Match, Box<dyn Plugin>)>,
 }
 
@@ -68,6 +69,7 @@ impl CollectorBuilder {
             tokens: Tokens::default(),
             limits: Limits::default(),
             flush_every: DEFAULT_FLUSH_EVERY,
+            checkpoint_every: DEFAULT_CHECKPOINT_EVERY,
             plugins: Vec::new(),
         }
     }
@@ -102,6 +104,13 @@ impl CollectorBuilder {
         self
     }
 
+    /// How often it is made durable how far the plugins are: [`DEFAULT_CHECKPOINT_EVERY`]. A plugin that takes nothing back
+    /// gets again after a crash what came since.
+    pub fn checkpoint_every(mut self, interval: Duration) -> Self {
+        self.checkpoint_every = interval;
+        self
+    }
+
     /// Adds a plugin under a name that no other has.
     pub fn plugin(mut self, name: impl Into<String>, wanted: Match, plugin: impl Plugin + 'static) -> Self {
         self.plugins.push((name.into(), wanted, Box::new(plugin)));
@@ -111,7 +120,7 @@ impl CollectorBuilder {
     /// Opens the queue, listens, and starts a thread for each plugin. Fails when the queue cannot be opened or is somebody else's,
     /// the address not be had, or strangers would be let in.
     pub async fn start(self) -> Result<Collector, Error> {
-        let Self { queue: options, address, tls, tokens, limits, flush_every, plugins } = self;
+        let Self { queue: options, address, tls, tokens, limits, flush_every, checkpoint_every, plugins } = self;
         if !address.ip().is_loopback() && tokens.is_empty() {
             let why = "a collector that listens beyond its own machine needs tokens";
             return Err(
@@ -131,6 +140,7 @@ impl CollectorBuilder {
             let report = Arc::new(Mutex::new(PluginReport::of(&name)));
             reports.push(Arc::clone(&report));
             let runner = Runner {
+                queue: Arc::clone(&queue),
                 reader: queue.reader(&name).ok_or_else(|| twice(&name))?,
                 passed: None,
                 dead: Dead::of(&folder, &name),
@@ -162,7 +172,7 @@ impl CollectorBuilder {
         };
         let listening = Listening::begin(address, tls, Arc::new(shared)).await?;
         let canaries = tokio::spawn(send_canaries(Arc::clone(&queue), canary)).abort_handle();
-        let checkpoints = tokio::spawn(checkpoint(Arc::clone(&queue))).abort_handle();
+        let checkpoints = tokio::spawn(checkpoint(Arc::clone(&queue), checkpoint_every)).abort_handle();
         Ok(Collector { listening, queue, opened, control, steering, runners, reports, canaries, checkpoints })
     }
 }
@@ -242,8 +252,8 @@ async fn send_canaries(queue: Arc<Queue>, canary: Arc<Canary>) {
     }
 }
 
-async fn checkpoint(queue: Arc<Queue>) {
-    let mut time = tokio::time::interval(CHECKPOINT_EVERY);
+async fn checkpoint(queue: Arc<Queue>, every: Duration) {
+    let mut time = tokio::time::interval(every.max(Duration::from_millis(1)));
     loop {
         time.tick().await;
         let queue = Arc::clone(&queue);

@@ -30,7 +30,7 @@ mod health;
 mod from_file;
 pub mod command;
 
-pub use collector::{Collector, CollectorBuilder, DEFAULT_ADDRESS, DEFAULT_FLUSH_EVERY};
+pub use collector::{Collector, CollectorBuilder, DEFAULT_ADDRESS, DEFAULT_CHECKPOINT_EVERY, DEFAULT_FLUSH_EVERY};
 pub use control::Control;
 pub use from_file::from_settings;
 pub use health::CANARY_TARGET;

@@ -15,7 +15,7 @@ use spanlake_core::{Batch, Category, Error, Kind, LevelFilter, Record, SinkState
 
 use super::{Match, Plugin};
 use crate::health::Canary;
-use crate::queue::{Items, Reader};
+use crate::queue::{Items, Queue, Reader};
 
 /// First pause after a failure; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -34,6 +34,7 @@ pub(crate) struct Runner {
     pub(crate) name: String,
     pub(crate) plugin: Box<dyn Plugin>,
     pub(crate) wanted: Match,
+    pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Reader,
     /// The last entry that the plugin, or its dead letters, were given and that is not confirmed.
     pub(crate) passed: Option<u64>,
@@ -90,8 +91,9 @@ impl Runner {
 
     /// Works until it is told to stop; then writes what is in the queue, for a while, and flushes.
     fn run(mut self) {
-        let note = self.reader.note();
-        self.insist("take back", |plugin| plugin.resume(&note));
+        if !self.resume() {
+            return;
+        }
         let mut flush_at = Instant::now() + self.flush_every;
         while !self.steering.is_over() {
             match self.reader.next(Instant::now() + TICK) {
@@ -112,6 +114,29 @@ impl Runner {
             }
         }
         self.flush();
+    }
+
+    /// Lets the plugin take back what it wrote behind its last note. Before it writes anything, a note is durable by which that could be
+    /// taken back too. Gives whether it came to that.
+    fn resume(&mut self) -> bool {
+        let before = self.reader.note();
+        let mut tries = 0;
+        loop {
+            let resumed = guarded(|| {
+                self.plugin.resume(&before)?;
+                self.reader.keep(self.plugin.note()?);
+                self.queue.checkpoint()
+            });
+            let Err(error) = resumed else {
+                return true;
+            };
+            // What stands in a checkpoint that may have been written holds until the next try.
+            self.note_failure(&error);
+            tries += 1;
+            if !self.pause(tries) {
+                return false;
+            }
+        }
     }
 
     /// Gives the plugin what it is to get of these, however long that takes.
@@ -179,18 +204,6 @@ impl Runner {
         match flushed {
             Ok(note) => self.passed.take().into_iter().for_each(|last| self.reader.confirm(last, note.clone())),
             Err(error) => self.note_failure(&error),
-        }
-    }
-
-    /// Tries something until it works or the collector stops.
-    fn insist(&mut self, what: &str, mut act: impl FnMut(&mut Box<dyn Plugin>) -> Result<(), Error>) {
-        let mut tries = 0;
-        while let Err(error) = guarded(|| act(&mut self.plugin)) {
-            self.note_failure(&error.with("plugin", &self.name).with("step", what));
-            tries += 1;
-            if !self.pause(tries) {
-                return;
-            }
         }
     }
 

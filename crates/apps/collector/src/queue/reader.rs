@@ -90,6 +90,13 @@ impl Reader {
         }
     }
 
+    /// Says what the plugin wants to know after a restart, and nothing about how far it is.
+    pub fn keep(&self, note: Vec<u8>) {
+        if let Some(progress) = self.shared.state().plugins.get_mut(&self.plugin) {
+            progress.note = note;
+        }
+    }
+
     /// What the plugin last said it wants to know.
     pub fn note(&self) -> Vec<u8> {
         self.shared.state().plugins.get(&self.plugin).map(|progress| progress.note.clone()).unwrap_or_default()

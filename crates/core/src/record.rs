@@ -327,7 +327,7 @@ impl<'a> Deref for TaskOf<'a> {
 }
 
 /// Merges a task's own values over those it inherits: the last value of a name wins, in the place of the first.
-pub(crate) fn merge_context<'a>(inherited: &[Field<'a>], own: &[Field<'a>]) -> Vec<Field<'a>> {
+pub fn merge_context<'a>(inherited: &[Field<'a>], own: &[Field<'a>]) -> Vec<Field<'a>> {
     let mut merged: Vec<Field<'a>> = Vec::with_capacity(inherited.len() + own.len());
     let mut places = Places::new(inherited.len() + own.len());
     for field in inherited.iter().chain(own) {

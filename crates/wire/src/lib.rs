@@ -14,3 +14,16 @@
 
 pub mod batch;
 pub mod exchange;
+pub mod refusal;
+pub mod level;
+pub mod foreign;
+mod marks;
+mod json;
+pub mod scoped;
+mod cbor;
+pub mod notification;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+
+pub use foreign::{ForeignRecord, ForeignTask, segments};
+pub use refusal::Refusal;

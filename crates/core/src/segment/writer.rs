@@ -350,7 +350,8 @@ impl SegmentWriter {
         self.loss_at(loss, loss.last_ns);
     }
 
-    fn loss_at(&mut self, loss: &Loss, ts_ns: i64) {
+    /// Writes a statement of loss that stands at another time than the last that was lost.
+    pub fn loss_at(&mut self, loss: &Loss, ts_ns: i64) {
         self.start_segment();
         self.put(&loss_frame(loss, ts_ns));
     }

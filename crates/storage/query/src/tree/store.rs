@@ -112,10 +112,11 @@ impl Node {
     pub(super) fn see(&mut self, record: &mut OwnedRecord, seq: u64) {
         self.first_us = self.first_us.min(record.ts_us);
         self.last_us = self.last_us.max(record.ts_us);
+        // A foreign program's record knows which task it belongs to, and neither its name nor its context.
         if self.name.is_none() {
-            self.name = record.task.take().map(String::into_boxed_str);
+            self.name = record.task.take().filter(|name| !name.is_empty()).map(String::into_boxed_str);
         }
-        if self.context.is_empty() || seq >= self.context_seq {
+        if self.context.is_empty() || seq >= self.context_seq && record.context != "{}" {
             self.context = std::mem::take(&mut record.context).into_boxed_str();
             self.context_seq = seq;
         }

@@ -182,8 +182,14 @@ impl<'r> Thread<'r> {
         if let Some((known, _)) = self.tasks.get(&task.key).filter(|(_, known)| same(known)) {
             return *known;
         }
-        let place =
-            CallsiteDefinition { name: cut(&task.name), target: "", module: None, file: None, line: None, level: Level::INFO };
+        let place = CallsiteDefinition {
+            name: cut(&task.name),
+            target: "",
+            module: None,
+            file: None,
+            line: None,
+            level: Level::INFO,
+        };
         let id = next(&mut self.next_id);
         let callsite = self.writer.define_callsite(id, &place, std::iter::empty());
         put_fields(&mut self.body, &task.context);

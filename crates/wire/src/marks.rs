@@ -25,6 +25,8 @@ pub(crate) const TARGET: &str = "spanlake.target";
 pub(crate) const MODULE: &str = "spanlake.module";
 pub(crate) const PROCESS_STARTED_US: &str = "spanlake.process_started_us";
 pub(crate) const LEVEL: &str = "spanlake.level";
+/// The text, where the format has a name in its place.
+pub(crate) const MESSAGE: &str = "spanlake.message";
 pub(crate) const OUTCOME: &str = "spanlake.outcome";
 pub(crate) const DURATION_NS: &str = "spanlake.duration_ns";
 pub(crate) const BUSY_NS: &str = "spanlake.busy_ns";
@@ -43,7 +45,7 @@ pub(crate) const HOST: &str = "host.name";
 pub(crate) const PID: &str = "process.pid";
 pub(crate) const SERVICE: &str = "service.name";
 
-const ALL: [&str; 28] = [
+const ALL: [&str; 29] = [
     KEY,
     KIND,
     TASK,
@@ -55,6 +57,7 @@ const ALL: [&str; 28] = [
     MODULE,
     PROCESS_STARTED_US,
     LEVEL,
+    MESSAGE,
     OUTCOME,
     DURATION_NS,
     BUSY_NS,
@@ -130,6 +133,12 @@ pub(crate) fn own<'a>(record: &Record<'a>, reserved: &[&str]) -> Vec<Field<'a>> 
     let mut own = merge_context(&[], &record.fields.to_vec());
     own.iter_mut().for_each(|field| escape(field, reserved));
     own
+}
+
+/// Whether a name says which process it is.
+#[cfg(feature = "otlp")]
+pub(crate) fn is_of_process(name: &str) -> bool {
+    [HOST, PID, SERVICE, PROCESS_STARTED_US].contains(&name)
 }
 
 /// Renames a field that would be taken for something else.
@@ -329,6 +338,7 @@ impl Draft {
             LINE => self.place.line = Some(number(value)?),
             TIMED => self.place.timed = truth(value)?,
             LEVEL => self.record.level = word(value)?,
+            MESSAGE => self.record.message = text(value)?,
             _ => return self.mark_source(name, value).or_else(|| self.mark_detail(name, value)),
         }
         Some(())
@@ -353,7 +363,9 @@ impl Draft {
             DURATION_NS => self.end.duration_ns = number(value)?,
             BUSY_NS => self.end.busy_ns = number(value)?,
             QUIET => self.end.quiet = truth(value)?,
-            ERROR => self.end.error = list(value)?.iter().map(|link| text(link).map(Cow::Owned)).collect::<Option<_>>()?,
+            ERROR => {
+                self.end.error = list(value)?.iter().map(|link| text(link).map(Cow::Owned)).collect::<Option<_>>()?
+            }
             LOSS_CAUSE => self.cause = Some(word(value)?),
             LOSS_LEVELS => self.loss.levels = levels(value)?,
             LOSS_BYTES => self.loss.bytes = number(value)?,

@@ -97,7 +97,8 @@ fn take_apart(message: Value<'static>) -> Option<(String, Vec<Field<'static>>)> 
     let Value::List(parts) = message else {
         return None;
     };
-    let [Value::I64(kind), Value::Text(method), Value::List(events)]: [Value<'static>; 3] = parts.try_into().ok()? else {
+    let [Value::I64(kind), Value::Text(method), Value::List(events)]: [Value<'static>; 3] = parts.try_into().ok()?
+    else {
         return None;
     };
     let [Value::Map(event)]: [Value<'static>; 1] = events.try_into().ok()? else {

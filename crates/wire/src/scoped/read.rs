@@ -95,7 +95,8 @@ impl Reader {
         };
         record.seq = key.seq;
         let known = self.tasks.see(&key.task, lifecycle, name, record.ts_ns);
-        let Known { name, started_ns } = known.clone().unwrap_or(Known { name: String::new(), started_ns: record.ts_ns });
+        let Known { name, started_ns } =
+            known.clone().unwrap_or(Known { name: String::new(), started_ns: record.ts_ns });
         record.task = Some(ForeignTask { key: key.task, name, started_ns, foreign_parent: None, context });
         match lifecycle {
             Some(Kind::Begin) => record.kind = Kind::Begin,
@@ -126,8 +127,13 @@ fn end(record: &mut ForeignRecord, started_ns: Option<i64>, traceback: Option<&s
     // The last line of a traceback is the exception itself.
     let error = traceback.and_then(|text| text.trim_end().lines().last()).map(|line| line.to_owned().into());
     record.kind = Kind::End;
-    record.detail =
-        Detail::End(End { outcome, duration_ns, busy_ns: duration_ns, error: error.into_iter().collect(), quiet: false });
+    record.detail = Detail::End(End {
+        outcome,
+        duration_ns,
+        busy_ns: duration_ns,
+        error: error.into_iter().collect(),
+        quiet: false,
+    });
 }
 
 /// What a message of `distlog` is to its task.

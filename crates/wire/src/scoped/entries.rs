@@ -137,21 +137,15 @@ impl Attributes {
     }
 }
 
-/// `<seq>@<uuid>/1/2`. A task that was begun as a root within another one has a UUID in place of a number, and is the child
-/// that this UUID names.
+/// `<seq>@<uuid>/1/2`. A part that is no number names a child all the same: a task that was begun as a root within another
+/// one has a UUID there.
 fn read_key(text: &str) -> Option<RecordKey> {
-    if let Ok(key) = text.parse() {
-        return Some(key);
-    }
     let (seq, task) = text.split_once('@')?;
     let mut parts = task.split('/');
-    let root = Uuid::try_parse(parts.next()?).ok()?;
-    let task = parts.try_fold(TaskKey::root(root), |task, part| {
-        let number = match part.parse() {
-            Ok(number) => number,
-            Err(_) => child_number(Uuid::try_parse(part).ok()?.as_bytes()),
-        };
-        task.child(number)
+    let root = TaskKey::root(Uuid::try_parse(parts.next()?).ok()?);
+    let task = parts.try_fold(root, |task, part| {
+        let number = part.parse().ok().filter(|number| *number > 0);
+        task.child(number.unwrap_or_else(|| child_number(part.as_bytes())))
     })?;
     Some(RecordKey { task, seq: seq.parse().ok()? })
 }

@@ -2,11 +2,16 @@
 //!
 //! The checks stand here, the targets that the fuzzer runs are in `fuzz`.
 
+mod batch;
 mod jsonl;
 mod ledger;
 mod memory;
+mod notification;
+mod otlp;
 mod recovery;
+mod scoped;
 mod segment;
+mod trip;
 
 use std::path::Path;
 
@@ -28,6 +33,26 @@ fn recoveries() {
 #[test]
 fn json_lines() {
     replay("jsonl", jsonl::check);
+}
+
+#[test]
+fn batches() {
+    replay("batch", batch::check);
+}
+
+#[test]
+fn scoped_messages() {
+    replay("scoped", scoped::check);
+}
+
+#[test]
+fn notifications() {
+    replay("notification", notification::check);
+}
+
+#[test]
+fn otlp_requests() {
+    replay("otlp", otlp::check);
 }
 
 /// Checks every file of a corpus; the name of the one that fails is the last that is printed.

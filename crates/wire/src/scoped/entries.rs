@@ -89,9 +89,9 @@ impl Attributes {
         float.is_finite().then_some(float)
     }
 
-    /// Seconds since the Unix epoch that nanoseconds can say.
+    /// Seconds since the Unix epoch that are exact to the microsecond, until the year 2239.
     fn seconds(&self, name: &str) -> Option<f64> {
-        self.float(name).filter(|seconds| seconds.abs() < 9e9)
+        self.float(name).filter(|seconds| seconds.abs() < 8.5e9)
     }
 
     fn severity(&self) -> Option<Severity> {

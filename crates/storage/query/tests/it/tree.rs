@@ -200,6 +200,22 @@ fn the_context_is_the_one_of_the_last_number() {
 }
 
 #[test]
+fn a_record_that_knows_the_key_only_takes_no_name_and_no_context_away() {
+    let known = |task: &str, context: &str, record| {
+        let (task, context) = (Some(task.to_owned()), context.to_owned());
+        OwnedRecord { task, context, ..record }
+    };
+    let records = [
+        known("", "{}", info(1, &format!("5@{ROOT}"), "a foreign log")),
+        known("GET /orders", r#"{"a":1}"#, begin(0, &format!("0@{ROOT}"), "GET /orders")),
+        known("", "{}", info(2, &format!("9@{ROOT}"), "another one")),
+    ];
+    let tree = build(Filter::new(), records);
+    let root = tree.roots().next().expect("a root");
+    assert_eq!((root.name(), root.context()), (Some("GET /orders"), r#"{"a":1}"#));
+}
+
+#[test]
 fn the_level_of_a_task_is_that_of_its_begin_and_end() {
     let debug = |record| OwnedRecord { level: Level::DEBUG, ..record };
     let level = |records: Vec<OwnedRecord>| build(Filter::new(), records).roots().next().expect("a root").level();

@@ -2,13 +2,28 @@
 //!
 //! # What
 //!
-//! [`batch`] is the body of spanlake's own endpoint: numbered segments, compressed. [`exchange`] has what goes beside it: the
-//! names of the headers, and what the collector replies. Both sides use the same code, so that one cannot write what the
-//! other does not read.
+//! Between spanlake's own: [`batch`] is the body of a request, numbered segments, compressed; [`exchange`] has what goes beside
+//! it, the names of the headers, and what the collector replies.
+//!
+//! Between spanlake and others: [`scoped`] is JSON over ZeroMQ with the key of a task, as Python programs send it;
+//! [`notification`] is CBOR by level, for who subscribes; `otlp` is what OpenTelemetry's SDKs and collectors speak.
+//!
+//! Both sides use the same code, so that one cannot write what the other does not read. The bytes are in `docs/wire.md`.
+//!
+//! # Flow
+//!
+//! To write, a format takes a [`Record`](spanlake_core::Record). Read, a message is a [`ForeignRecord`] or a [`Refusal`], and
+//! [`segments`] lays records down as segments, which is what everything else in spanlake takes. There are no sockets here and
+//! no clock: when a message came is an argument.
 //!
 //! # What can be lost
 //!
-//! Nothing here: bytes that are none of these formats are an error, and reading never takes more memory than it was allowed.
+//! What is refused, each by a reason to count it under; reading never takes more memory than it was allowed. Where a format
+//! cannot say something, `docs/wire.md` tells what.
+//!
+//! # Features
+//!
+//! `otlp`: the module of that name, which brings `opentelemetry-proto` and `prost`.
 
 #![warn(missing_docs)]
 

@@ -15,8 +15,14 @@ const LONG: [(&str, &str); 4] = [
 ];
 
 /// Folders whose code runs inside other people's programs.
-const GUESTS: [&str; 5] =
-    ["crates/core/src/", "crates/config/src/", "crates/layers/", "crates/storage/lake/src/", "crates/spanlake/src/"];
+const GUESTS: [&str; 6] = [
+    "crates/core/src/",
+    "crates/config/src/",
+    "crates/wire/src/",
+    "crates/layers/",
+    "crates/storage/lake/src/",
+    "crates/spanlake/src/",
+];
 
 /// What a guest does not do: stop the program, or write where the program writes.
 const RUDE: [&str; 13] = [

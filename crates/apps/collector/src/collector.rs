@@ -17,6 +17,7 @@ use crate::intake::Intake;
 use crate::plugins::{Dead, Match, Plugin, PluginReport, Runner, Steering};
 use crate::queue::{Delivery, Opened, Options, Queue, QueueReport};
 use crate::quota::Quotas;
+use crate::receive::{Pull, Receiving, Subscribe};
 use crate::tokens::Tokens;
 
 /// Where a collector listens that was told nothing.
@@ -42,12 +43,15 @@ pub struct CollectorBuilder {
     flush_every: Duration,
     checkpoint_every: Duration,
     plugins: Vec<(String, Match, Box<dyn Plugin>)>,
+    pulls: Vec<Pull>,
+    subscriptions: Vec<Subscribe>,
 }
 
 /// A collector at work.
 #[derive(Debug)]
 pub struct Collector {
     listening: Listening,
+    receiving: Vec<Receiving>,
     queue: Arc<Queue>,
     opened: Opened,
     control: Arc<Control>,
@@ -71,6 +75,8 @@ impl CollectorBuilder {
             flush_every: DEFAULT_FLUSH_EVERY,
             checkpoint_every: DEFAULT_CHECKPOINT_EVERY,
             plugins: Vec::new(),
+            pulls: Vec::new(),
+            subscriptions: Vec::new(),
         }
     }
 
@@ -117,10 +123,34 @@ impl CollectorBuilder {
         self
     }
 
+    /// Takes scoped tasks that are pushed by ZeroMQ. Whoever gets there may send: beyond the own machine it is for networks that are
+    /// trusted.
+    pub fn pull(mut self, pull: Pull) -> Self {
+        self.pulls.push(pull);
+        self
+    }
+
+    /// Takes notifications of a ZeroMQ publisher.
+    pub fn subscribe(mut self, subscribe: Subscribe) -> Self {
+        self.subscriptions.push(subscribe);
+        self
+    }
+
     /// Opens the queue, listens, and starts a thread for each plugin. Fails when the queue cannot be opened or is somebody else's,
     /// the address not be had, or strangers would be let in.
     pub async fn start(self) -> Result<Collector, Error> {
-        let Self { queue: options, address, tls, tokens, limits, flush_every, checkpoint_every, plugins } = self;
+        let Self {
+            queue: options,
+            address,
+            tls,
+            tokens,
+            limits,
+            flush_every,
+            checkpoint_every,
+            plugins,
+            pulls,
+            subscriptions,
+        } = self;
         if !address.ip().is_loopback() && tokens.is_empty() {
             let why = "a collector that listens beyond its own machine needs tokens";
             return Err(
@@ -155,6 +185,11 @@ impl CollectorBuilder {
             runners.push(runner.spawn()?);
         }
         let intake = Intake::new(Arc::clone(&queue));
+        let mut receiving = Vec::new();
+        for pull in pulls {
+            receiving.push(pull.begin(intake.clone()).await?);
+        }
+        receiving.extend(subscriptions.into_iter().map(|subscribe| subscribe.begin(intake.clone())));
         let health = Health {
             canary: Arc::clone(&canary),
             plugins: reports.clone(),
@@ -173,7 +208,18 @@ impl CollectorBuilder {
         let listening = Listening::begin(address, tls, Arc::new(shared)).await?;
         let canaries = tokio::spawn(send_canaries(Arc::clone(&queue), canary)).abort_handle();
         let checkpoints = tokio::spawn(checkpoint(Arc::clone(&queue), checkpoint_every)).abort_handle();
-        Ok(Collector { listening, queue, opened, control, steering, runners, reports, canaries, checkpoints })
+        Ok(Collector {
+            listening,
+            receiving,
+            queue,
+            opened,
+            control,
+            steering,
+            runners,
+            reports,
+            canaries,
+            checkpoints,
+        })
     }
 }
 
@@ -188,6 +234,11 @@ impl Collector {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.listening.address
+    }
+
+    /// Where it takes what is pushed by ZeroMQ.
+    pub fn pulling(&self) -> impl Iterator<Item = SocketAddr> {
+        self.receiving.iter().filter_map(|receiving| receiving.address)
     }
 
     /// What was found in the queue at the start.
@@ -213,9 +264,10 @@ impl Collector {
     /// Takes nothing more in, lets plugins write what is in the queue, for some seconds, and makes their progress durable. What they
     /// have not got then is there for the next start.
     pub async fn stop(self) -> Result<(), Error> {
-        let Self { listening, queue, steering, runners, canaries, checkpoints, .. } = self;
+        let Self { listening, receiving, queue, steering, runners, canaries, checkpoints, .. } = self;
         canaries.abort();
         checkpoints.abort();
+        drop(receiving);
         listening.stop().await;
         steering.stop(LAST_DELIVERIES);
         let ended = tokio::task::spawn_blocking(move || {

@@ -23,6 +23,7 @@ pub mod http;
 mod tokens;
 mod quota;
 pub mod intake;
+pub mod receive;
 pub mod queue;
 pub mod plugins;
 pub mod control;

@@ -3,6 +3,7 @@
 mod control;
 mod listener;
 mod segments;
+mod otlp;
 mod status;
 
 use std::net::{IpAddr, SocketAddr};
@@ -86,6 +87,8 @@ struct Refused {
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route(exchange::PATH, post(segments::receive))
+        .route("/v1/logs", post(otlp::logs))
+        .route("/v1/traces", post(otlp::traces))
         .route("/v1/control", get(control::list))
         .route("/v1/control/{service}", get(control::show).put(control::set).delete(control::clear))
         .route("/healthz", get(status::health))

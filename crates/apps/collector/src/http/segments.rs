@@ -74,7 +74,7 @@ async fn store(shared: &Shared, headers: &HeaderMap, owner: &str, body: Body) ->
 }
 
 /// The body, and the room it takes. It is reserved before anything is read.
-async fn read<'a>(
+pub(super) async fn read<'a>(
     shared: &'a Shared,
     headers: &HeaderMap,
     body: Body,
@@ -103,7 +103,7 @@ fn unreadable(error: &BatchError) -> Refused {
 }
 
 /// The intake has counted why.
-fn not_kept(refusal: &Refusal) -> Response {
+pub(super) fn not_kept(refusal: &Refusal) -> Response {
     let (status, pause) = match refusal {
         Refusal::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
         Refusal::Busy | Refusal::Full | Refusal::Closed => (StatusCode::SERVICE_UNAVAILABLE, Some(COME_BACK)),

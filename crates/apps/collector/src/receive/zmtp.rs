@@ -1,0 +1,140 @@
+//! ZMTP 3 as far as receiving needs it: the greeting without security, and frames within bounds.
+//!
+//! The protocol is that of RFC 23 and 37 of ZeroMQ. It is read here, because whoever listens must bound what a peer may make it
+//! hold, and the library that speaks ZeroMQ in Rust reserves whatever length a frame claims.
+
+use std::io::{Error, ErrorKind, Result};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// Signature, version 3.0, the mechanism `NULL`; we are no server to it.
+const GREETING: [u8; 64] = {
+    let mut greeting = [0; 64];
+    greeting[0] = 0xff;
+    greeting[9] = 0x7f;
+    greeting[10] = 3;
+    greeting[12] = b'N';
+    greeting[13] = b'U';
+    greeting[14] = b'L';
+    greeting[15] = b'L';
+    greeting
+};
+
+const MORE: u8 = 1;
+const LONG: u8 = 2;
+const COMMAND: u8 = 4;
+
+/// Longest command that anybody needs.
+const MOST_COMMAND_BYTES: u64 = 1024;
+
+/// Most frames of a message.
+const MOST_FRAMES: usize = 8;
+
+/// How long a greeting may take.
+const GREETING_TIME: Duration = Duration::from_secs(10);
+
+/// A connection over which messages come.
+pub(super) struct Connection<S> {
+    stream: S,
+    most_bytes: u64,
+}
+
+/// What a frame holds.
+enum Frame {
+    Command(Vec<u8>),
+    Part { bytes: Vec<u8>, has_more: bool },
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Greets a peer as a socket of this type. A message may have so many bytes.
+    pub(super) async fn greet(stream: S, socket: &str, most_bytes: usize) -> Result<Self> {
+        let mut connection = Self { stream, most_bytes: most_bytes as u64 };
+        timeout(GREETING_TIME, connection.exchange(socket)).await.map_err(|_| Error::from(ErrorKind::TimedOut))??;
+        Ok(connection)
+    }
+
+    async fn exchange(&mut self, socket: &str) -> Result<()> {
+        self.stream.write_all(&GREETING).await?;
+        let mut theirs = [0; 64];
+        self.stream.read_exact(&mut theirs).await?;
+        let is_zmtp = theirs[0] == 0xff && theirs[9] & 1 == 1 && theirs[10] >= 3;
+        if !is_zmtp || theirs[12..17] != *b"NULL\0" {
+            return Err(malformed("no greeting of ZMTP 3 without security"));
+        }
+        let mut ready = b"\x05READY\x0bSocket-Type".to_vec();
+        ready.extend_from_slice(&(socket.len() as u32).to_be_bytes());
+        ready.extend_from_slice(socket.as_bytes());
+        self.send(COMMAND, &ready).await?;
+        match self.frame().await? {
+            Frame::Command(command) if command.starts_with(b"\x05READY") => Ok(()),
+            _ => Err(malformed("the peer is not ready")),
+        }
+    }
+
+    /// Asks for messages whose first frame begins so.
+    pub(super) async fn subscribe(&mut self, topic: &str) -> Result<()> {
+        self.send(0, &[b"\x01", topic.as_bytes()].concat()).await
+    }
+
+    /// The frames of the next message. An error ends the connection; a message that is too long is one of kind `FileTooLarge`.
+    pub(super) async fn message(&mut self) -> Result<Vec<Vec<u8>>> {
+        let (mut frames, mut left) = (Vec::new(), self.most_bytes);
+        loop {
+            match self.frame_within(left).await? {
+                Frame::Command(command) => self.obey(&command).await?,
+                Frame::Part { bytes, has_more } => {
+                    left -= bytes.len() as u64;
+                    frames.push(bytes);
+                    if !has_more {
+                        return Ok(frames);
+                    }
+                    if frames.len() == MOST_FRAMES {
+                        return Err(malformed("a message has too many frames"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers to who asks whether somebody is there.
+    async fn obey(&mut self, command: &[u8]) -> Result<()> {
+        let Some(ping) = command.strip_prefix(b"\x04PING") else {
+            return Ok(());
+        };
+        let context = ping.get(2..).unwrap_or_default();
+        self.send(COMMAND, &[b"\x04PONG", context.get(..context.len().min(16)).unwrap_or_default()].concat()).await
+    }
+
+    async fn frame(&mut self) -> Result<Frame> {
+        self.frame_within(self.most_bytes).await
+    }
+
+    async fn frame_within(&mut self, most_bytes: u64) -> Result<Frame> {
+        let flags = self.stream.read_u8().await?;
+        let len =
+            if flags & LONG == 0 { u64::from(self.stream.read_u8().await?) } else { self.stream.read_u64().await? };
+        let is_command = flags & COMMAND != 0;
+        if len > if is_command { MOST_COMMAND_BYTES } else { most_bytes } {
+            return Err(Error::new(ErrorKind::FileTooLarge, "a frame is too long"));
+        }
+        // Taken as it comes: what a peer claims takes no memory.
+        let mut bytes = Vec::new();
+        let read = (&mut self.stream).take(len).read_to_end(&mut bytes).await?;
+        if (read as u64) < len {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        Ok(if is_command { Frame::Command(bytes) } else { Frame::Part { bytes, has_more: flags & MORE != 0 } })
+    }
+
+    async fn send(&mut self, flags: u8, bytes: &[u8]) -> Result<()> {
+        let len = u8::try_from(bytes.len()).map_err(|_| malformed("a frame of ours is too long"))?;
+        self.stream.write_all(&[&[flags, len], bytes].concat()).await?;
+        self.stream.flush().await
+    }
+}
+
+fn malformed(why: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidData, why)
+}

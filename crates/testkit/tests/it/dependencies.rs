@@ -47,6 +47,7 @@ const NEVER: [(&str, &[&[&str]]); 9] = [
     ("spanlake-test", &[COLUMNS, NETWORK, RUNTIME]),
     ("spanlake-query", &[NETWORK, LAYERS]),
     ("spanlake-cli", &[LAYERS]),
+    ("spanlake-collector", &[LAYERS]),
 ];
 
 const COLUMNS: &[&str] = &["arrow*", "parquet*", "datafusion*"];

@@ -8,7 +8,7 @@ use spanlake_core::disk::{Disk, OwnerLock};
 use crate::queue::checkpoint::Checkpoint;
 use crate::queue::entry::{HEADER_BYTES, Header};
 use crate::queue::mend::{Mended, mend};
-use crate::queue::survey::{QueueFile, Survey, files};
+use crate::queue::survey::{FileState, QueueFile, Survey, files};
 use crate::queue::{LOCK, failed, take_lock};
 
 /// What a queue looks like, its files not read.
@@ -56,7 +56,6 @@ pub struct Verification {
 impl Verification {
     /// Whether something that was acknowledged cannot be read, or would be delivered again.
     pub fn is_damaged(&self) -> bool {
-        use crate::queue::survey::FileState;
         let is_bad = |file: &QueueFile| matches!(file.state, FileState::Damaged { .. } | FileState::Newer { .. });
         self.missing > 0 || self.is_checkpoint_damaged || self.files.iter().any(is_bad)
     }

@@ -116,7 +116,8 @@ impl Node {
         if self.name.is_none() {
             self.name = record.task.take().filter(|name| !name.is_empty()).map(String::into_boxed_str);
         }
-        if self.context.is_empty() || seq >= self.context_seq && record.context != "{}" {
+        let knows_none = |context: &str| matches!(context, "" | "{}");
+        if knows_none(&self.context) || seq >= self.context_seq && !knows_none(&record.context) {
             self.context = std::mem::take(&mut record.context).into_boxed_str();
             self.context_seq = seq;
         }

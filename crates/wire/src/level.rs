@@ -104,7 +104,7 @@ impl Severity {
 /// Whether a record says that it is not to be sent: by its field [`TRANSMIT`], else by that of its task's context.
 pub fn stays_here(record: &Record<'_>) -> bool {
     let bound = || {
-        let context = &record.task?.context;
+        let context = &record.task.as_deref()?.context;
         context.iter().rfind(|field| field.name == TRANSMIT).map(|field| field.value.clone())
     };
     record.fields.get(TRANSMIT).or_else(bound) == Some(Value::Bool(false))

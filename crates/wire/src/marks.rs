@@ -112,7 +112,7 @@ pub(crate) fn field<'a>(name: &'static str, value: impl Into<Value<'a>>) -> Fiel
 
 /// Context and own fields in one list, each name once, and the mark that tells them apart.
 pub(crate) fn flat<'a>(record: &Record<'a>, reserved: &[&str]) -> Vec<Field<'a>> {
-    let mut fields: Vec<Field<'a>> = record.task.map(|task| task.context.clone()).unwrap_or_default();
+    let mut fields: Vec<Field<'a>> = record.task.as_deref().map(|task| task.context.clone()).unwrap_or_default();
     fields.iter_mut().for_each(|field| escape(field, reserved));
     let names: HashSet<String> = fields.iter().map(|field| field.name.clone().into_owned()).collect();
     let mark = Value::List(fields.iter().map(|field| Value::Text(field.name.clone())).collect());
@@ -161,7 +161,7 @@ pub(crate) fn unescape(field: &mut Field<'static>) {
 /// Kind, and what belongs to the task and to an end or a loss. The key is left to the format.
 pub(crate) fn put_nature<'a>(out: &mut Vec<Field<'a>>, record: &Record<'a>) {
     out.push(field(KIND, record.kind.as_str()));
-    if let Some(task) = record.task {
+    if let Some(task) = record.task.as_deref() {
         out.push(field(TASK, task.name));
         out.push(field(STARTED_NS, task.started_ns));
         if let Some(parent) = task.foreign_parent {

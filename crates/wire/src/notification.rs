@@ -43,7 +43,7 @@ pub fn encode(record: &Record<'_>, extent: Extent) -> (&'static str, Vec<u8>) {
         Extent::Event => merged(record),
         Extent::Record => marked(record),
     };
-    if let Some(task) = record.task {
+    if let Some(task) = record.task.as_deref() {
         event.push(marks::field(KEY, format!("{}@{}", record.seq, task.key_text)));
     }
     event.push(marks::field(EVENT, &*record.message));
@@ -154,7 +154,7 @@ fn merged<'a>(record: &Record<'a>) -> Vec<Field<'a>> {
         own.push(marks::field("duration_us", end.duration_us()));
         own.push(marks::field("busy_us", end.busy_ns / 1000));
     }
-    let mut merged = merge_context(record.task.map_or(&[][..], |task| &task.context), &own);
+    let mut merged = merge_context(record.task.as_deref().map_or(&[][..], |task| &task.context), &own);
     merged.iter_mut().for_each(|field| marks::escape(field, &RESERVED));
     merged
 }

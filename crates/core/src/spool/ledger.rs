@@ -230,9 +230,9 @@ mod tests {
         let segment = |at: u8| Segment::from_bytes(vec![at; usize::from(at)]);
         let mut ledger = Ledger::new(&Source::default(), Path::new("/spool"), vec![]);
         ledger.open = segment(3);
-        let none = ledger.encode().unwrap();
+        let none = ledger.to_bytes().unwrap();
         ledger.held = vec![segment(7), segment(200)];
-        let read = payload(&ledger.encode().unwrap()).and_then(|(version, payload)| decode(version, payload)).unwrap();
+        let read = payload(&ledger.to_bytes().unwrap()).and_then(|(version, payload)| decode(version, payload)).unwrap();
         let bytes: Vec<_> = read.held.iter().chain([&read.open]).map(|segment| segment.bytes().len()).collect();
         assert_eq!(bytes, [7, 200, 3]);
         let (_, payload) = payload(&none).unwrap();
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn damage_is_noticed_wherever_it_is() {
-        let bytes = Ledger::new(&Source::this_process("orders"), Path::new("/spool"), vec![]).encode().unwrap();
+        let bytes = Ledger::new(&Source::this_process("orders"), Path::new("/spool"), vec![]).to_bytes().unwrap();
         assert!(payload(&bytes).is_some());
         for at in (0..bytes.len()).filter(|at| !(4..HEAD).contains(at)) {
             let mut damaged = bytes.clone();
@@ -258,7 +258,7 @@ mod tests {
     fn a_newer_ledger_is_not_taken_for_damage() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::new(&Source::default(), folder.path(), vec![]);
-        let mut bytes = ledger.encode().unwrap();
+        let mut bytes = ledger.to_bytes().unwrap();
         bytes[4] = VERSION + 1;
         std::fs::write(folder.path().join(LEDGER), bytes).unwrap();
         let error = Ledger::read(&*crate::disk::real(), folder.path()).unwrap_err();

@@ -38,12 +38,12 @@ pub fn traces<'r, 'a: 'r>(
     records: impl IntoIterator<Item = &'r Record<'a>>,
     beside: Beside,
 ) -> ExportTraceServiceRequest {
-    let ends = records.into_iter().filter(|record| record.task.is_some() && record.end().is_some());
+    let ends = records.into_iter().filter(|record| record.task.as_deref().is_some() && record.end().is_some());
     let of_target = |(target, records): (&str, Vec<&Record<'_>>)| ScopeSpans {
         scope: Some(scope(target)),
         spans: records
             .into_iter()
-            .filter_map(|record| Some(span(record, record.task?, record.end()?, beside)))
+            .filter_map(|record| Some(span(record, record.task.as_deref()?, record.end()?, beside)))
             .collect(),
         ..ScopeSpans::default()
     };
@@ -87,7 +87,7 @@ fn scope(target: &str) -> InstrumentationScope {
 
 fn log(record: &Record<'_>) -> LogRecord {
     let time = unsigned(record.ts_ns);
-    let (trace_id, span_id) = record.task.map(ids).unwrap_or_default();
+    let (trace_id, span_id) = record.task.as_deref().map(ids).unwrap_or_default();
     LogRecord {
         time_unix_nano: time,
         observed_time_unix_nano: time,
@@ -103,7 +103,7 @@ fn log(record: &Record<'_>) -> LogRecord {
 
 fn described<'a>(record: &Record<'a>) -> Vec<Field<'a>> {
     let mut fields = marks::flat(record, &[LOGGED]);
-    if let Some(task) = record.task {
+    if let Some(task) = record.task.as_deref() {
         fields.push(marks::field(marks::KEY, format!("{}@{}", record.seq, task.key_text)));
     }
     marks::put_nature(&mut fields, record);

@@ -52,7 +52,7 @@ fn put_attributes(object: &mut Object, record: &Record<'_>) {
 }
 
 fn put_context(object: &mut Object, record: &Record<'_>) {
-    let Some(task) = record.task else {
+    let Some(task) = record.task.as_deref() else {
         return object.null("context");
     };
     let mut context = vec![marks::field(KEY, format!("{}@{}", record.seq, task.key_text))];

@@ -62,7 +62,7 @@ mod otlp {
             let again = read_logs(&body, &Limits::default(), 0).unwrap();
             prop_assert_eq!(owned(&again), owned(&records));
             let tasks = |records: &[ForeignRecord]| with_records(records, |records| {
-                let tasks = records.iter().map(|record| record.task.map(|task| (task.started_ns, task.foreign_parent)));
+                let tasks = records.iter().map(|record| record.task.as_deref().map(|task| (task.started_ns, task.foreign_parent)));
                 tasks.collect::<Vec<_>>()
             });
             prop_assert_eq!(tasks(&again), tasks(&records));

@@ -39,7 +39,9 @@ impl Match {
 
     fn fits_system(&self, record: &Record<'_>) -> bool {
         let own = record.fields.get(SYSTEM);
-        let bound = || record.task?.context.iter().rfind(|field| field.name == SYSTEM).map(|field| field.value.clone());
+        let bound = || {
+            record.task.as_deref()?.context.iter().rfind(|field| field.name == SYSTEM).map(|field| field.value.clone())
+        };
         own.or_else(bound).is_some_and(|system| self.systems.contains(&system.to_string()))
     }
 }

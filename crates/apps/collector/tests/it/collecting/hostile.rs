@@ -111,9 +111,7 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
     for mut stream in idle {
         stream.set_read_timeout(Some(LONG)).expect("a time");
         let ended = stream.read(&mut [0; 512]);
-        assert!(
-            matches!(ended, Ok(_)) || ended.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
-        );
+        assert!(ended.is_ok() || ended.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset));
     }
     running.stop();
     assert!(stand.messages().contains_key("among them"));

@@ -50,6 +50,7 @@ pub struct CollectorBuilder {
 /// A collector at work.
 #[derive(Debug)]
 pub struct Collector {
+    intake: Intake,
     listening: Listening,
     receiving: Vec<Receiving>,
     queue: Arc<Queue>,
@@ -197,7 +198,7 @@ impl CollectorBuilder {
             started_at: Instant::now(),
         };
         let shared = Shared {
-            intake,
+            intake: intake.clone(),
             control: Arc::clone(&control),
             tokens,
             quotas: Quotas::new(limits.sender_bytes_per_second),
@@ -209,6 +210,7 @@ impl CollectorBuilder {
         let canaries = tokio::spawn(send_canaries(Arc::clone(&queue), canary)).abort_handle();
         let checkpoints = tokio::spawn(checkpoint(Arc::clone(&queue), checkpoint_every)).abort_handle();
         Ok(Collector {
+            intake,
             listening,
             receiving,
             queue,
@@ -254,6 +256,11 @@ impl Collector {
     /// How the plugins are doing.
     pub fn plugins(&self) -> Vec<PluginReport> {
         self.reports.iter().map(|report| spanlake_core::sync::lock(report).clone()).collect()
+    }
+
+    /// Records that were taken in since the start, those of repeated segments too.
+    pub fn received(&self) -> u64 {
+        self.intake.counts().records.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// How the queue is doing.

@@ -232,7 +232,8 @@ mod tests {
         ledger.open = segment(3);
         let none = ledger.to_bytes().unwrap();
         ledger.held = vec![segment(7), segment(200)];
-        let read = payload(&ledger.to_bytes().unwrap()).and_then(|(version, payload)| decode(version, payload)).unwrap();
+        let read =
+            payload(&ledger.to_bytes().unwrap()).and_then(|(version, payload)| decode(version, payload)).unwrap();
         let bytes: Vec<_> = read.held.iter().chain([&read.open]).map(|segment| segment.bytes().len()).collect();
         assert_eq!(bytes, [7, 200, 3]);
         let (_, payload) = payload(&none).unwrap();

@@ -3,5 +3,6 @@
 mod control;
 mod delivery;
 mod hostile;
+mod network;
 mod plugins;
 mod stand;

@@ -36,7 +36,7 @@ pub fn rolling(asked: &settings::RollingFileSink) -> Result<RollingFileSink, Err
     let seconds = every.iter().filter_map(|every| NonZeroU64::new(every.as_secs()));
     let sink = seconds.fold(sink, |sink, seconds| sink.every(Every::Seconds(seconds)));
     let sink = max_total.iter().fold(sink, |sink, size| sink.max_total_bytes(size.non_zero()));
-    let sink = max_age.iter().fold(sink, |sink, age| sink.max_age(*age));
+    let sink = max_age.iter().fold(sink, |sink, age| sink.max_age(**age));
     Ok(match *compression {
         #[cfg(feature = "gzip")]
         settings::Compression::Gzip => sink.compression(spanlake_lake::Compression::Gzip),

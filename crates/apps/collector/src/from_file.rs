@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use spanlake_config::settings::collector::{self as settings, PluginKind};
+use spanlake_config::settings::collector::{self as settings, NotificationLevel, PluginKind};
 use spanlake_config::{CollectorConfig, Size, made};
 use spanlake_core::{Category, Error, LevelFilter, Secret, Stage};
 use spanlake_lake::StreamSink;
+use spanlake_wire::level::Severity;
 
 use crate::collector::{Collector, CollectorBuilder};
 use crate::http::{Limits, Tls};
 use crate::plugins::{LakePlugin, Match, SinkPlugin};
 use crate::queue::Options;
+use crate::receive::{Pull, Subscribe};
 use crate::tokens::{Right, Token, Tokens};
 
 /// A collector as a configuration says. Fails where a certificate or a token's file cannot be read.
@@ -29,10 +31,44 @@ pub fn from_settings(config: &CollectorConfig) -> Result<CollectorBuilder, Error
         builder =
             builder.tls(Tls::new(tls.certificate.as_ref(), tls.key.as_ref(), tls.clients.as_deref().map(Path::new))?);
     }
+    builder = receive(builder, &settings.receive)?;
     for (name, plugin) in settings.plugins.iter() {
         builder = add(builder, name, plugin)?;
     }
     Ok(builder)
+}
+
+fn receive(mut builder: CollectorBuilder, asked: &settings::Receive) -> Result<CollectorBuilder, Error> {
+    if let Some(asked) = asked.zeromq_pull.on() {
+        let mut pull =
+            Pull::new(asked.listen.parse().map_err(|_| invalid("`receive.zeromq_pull.listen` is no address"))?);
+        pull.connections = usize::try_from(asked.connections.get()).unwrap_or(usize::MAX);
+        pull.message_bytes = memory(asked.message);
+        builder = builder.pull(pull);
+    }
+    for (_, asked) in asked.zeromq_subscribe.iter() {
+        let mut subscribe = Subscribe::new(asked.publisher.as_str());
+        subscribe.level = severity(asked.level);
+        subscribe.service.clone_from(&asked.service);
+        subscribe.message_bytes = memory(asked.message);
+        builder = builder.subscribe(subscribe);
+    }
+    Ok(builder)
+}
+
+fn severity(level: NotificationLevel) -> Severity {
+    match level {
+        NotificationLevel::Info => Severity::Info,
+        NotificationLevel::Warning => Severity::Warning,
+        NotificationLevel::Error => Severity::Error,
+        NotificationLevel::Critical => Severity::Critical,
+        _ => Severity::Debug,
+    }
+}
+
+/// As much of it as there can be memory.
+fn memory(size: Size) -> usize {
+    usize::try_from(size.as_bytes()).unwrap_or(usize::MAX)
 }
 
 fn add(builder: CollectorBuilder, name: &str, plugin: &settings::Plugin) -> Result<CollectorBuilder, Error> {
@@ -65,9 +101,8 @@ fn wanted(of: &settings::Match) -> Match {
 }
 
 fn limits(of: &settings::CollectorLimits) -> Limits {
-    let bytes = |size: Size| usize::try_from(size.as_bytes()).unwrap_or(usize::MAX);
     let mut limits = Limits::default();
-    (limits.body_bytes, limits.batch_bytes, limits.held_bytes) = (bytes(of.body), bytes(of.batch), bytes(of.held));
+    (limits.body_bytes, limits.batch_bytes, limits.held_bytes) = (memory(of.body), memory(of.batch), memory(of.held));
     limits.connections = usize::try_from(of.connections.get()).unwrap_or(usize::MAX);
     limits.patience = of.patience;
     limits.sender_bytes_per_second = of.sender_rate.map(Size::non_zero);

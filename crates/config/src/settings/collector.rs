@@ -26,6 +26,8 @@ table! {
         pub tokens: Entries<Token>,
         /// What is allowed to those who send.
         pub limits: CollectorLimits,
+        /// What is received besides, from other systems.
+        pub receive: Receive,
         /// What is received and not yet with every plugin.
         pub queue: CollectorQueue,
         /// How often plugins make what they have durable.
@@ -85,6 +87,58 @@ table! {
         pub patience: Duration = "30 s",
         /// Bytes a second of each sender, before decompression; without it there is no bound.
         pub sender_rate: Option<Size>,
+    }
+}
+
+table! {
+    /// What is received besides, from other systems. OTLP over HTTP is taken where the collector listens.
+    pub struct Receive {
+        /// Scoped tasks in JSON that are pushed by ZeroMQ.
+        pub zeromq_pull: Toggle<ZeromqPull>,
+        /// Publishers of notifications in CBOR that are subscribed to by ZeroMQ, under names.
+        pub zeromq_subscribe: Entries<ZeromqSubscribe>,
+    }
+}
+
+table! {
+    /// Scoped tasks that are pushed by ZeroMQ, which has no tokens: beyond the own machine it is for networks that are trusted.
+    pub struct ZeromqPull {
+        /// Where it listens: an address and a port.
+        pub listen: Placed<String> = "127.0.0.1:5010",
+        /// Most connections at once.
+        pub connections: NonZeroU64 = 1024_i128,
+        /// Longest message.
+        pub message: Size = "1 MiB",
+    }
+}
+
+table! {
+    /// A publisher that is subscribed to, and again when it was away.
+    pub struct ZeromqSubscribe {
+        /// Where it is: a host and a port.
+        pub publisher: Placed<String>,
+        /// The least severe level that is asked for.
+        pub level: NotificationLevel = "debug",
+        /// The name of the service whose records these are.
+        pub service: String = "notifications",
+        /// Longest message.
+        pub message: Size = "1 MiB",
+    }
+}
+
+words! {
+    /// A level of notifications.
+    pub enum NotificationLevel {
+        /// All.
+        "debug" => Debug,
+        /// Without what is for those who look for a fault.
+        "info" => Info,
+        /// What somebody should look at.
+        "warning" => Warning,
+        /// What failed.
+        "error" => Error,
+        /// What failed and stops more than itself.
+        "critical" => Critical,
     }
 }
 
@@ -158,16 +212,11 @@ table! {
         /// Whether it has Parquet.
         pub parquet: bool = true,
     }
-    wrong = has_a_format;
 }
 
 fn has_one_secret(token: &Token) -> crate::table::Wrong {
     let is_one = token.secret.is_some() != token.file.is_some();
     (!is_one).then_some(("a token stands here or in a file", "one of `secret` and `file`"))
-}
-
-fn has_a_format(lake: &LakePlugin) -> crate::table::Wrong {
-    (!lake.jsonl && !lake.parquet).then_some(("the lake has no format", "`jsonl` or `parquet` that is on"))
 }
 
 // === impl Plugin ===
@@ -206,11 +255,21 @@ impl Whole for Collector {
 
     fn check(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        match self.listen.parse::<std::net::SocketAddr>() {
-            Err(_) => {
-                let fault = Fault::new(self.listen.span, "this is no address").key("listen");
-                faults.push(fault.expected("an address and a port, such as `127.0.0.1:4600` or `[::1]:4600`"));
+        if let Some(pull) = self.receive.zeromq_pull.on()
+            && pull.listen.parse::<std::net::SocketAddr>().is_err()
+        {
+            faults.push(no_address(&pull.listen, "receive.zeromq_pull.listen"));
+        }
+        for (name, plugin) in self.plugins.iter() {
+            if let PluginKind::Lake(lake) = &plugin.kind
+                && !(lake.jsonl || lake.parquet)
+            {
+                let fault = Fault::new(lake.path.span, "the lake has no format").key(format!("plugins.{name}"));
+                faults.push(fault.expected("`jsonl` or `parquet` that is on"));
             }
+        }
+        match self.listen.parse::<std::net::SocketAddr>() {
+            Err(_) => faults.push(no_address(&self.listen, "listen")),
             Ok(address) if !address.ip().is_loopback() && self.tokens.iter().next().is_none() => {
                 let fault = Fault::new(self.listen.span, "strangers would be let in").key("listen");
                 faults.push(fault.expected("an address of the own machine, or `tokens`"));
@@ -219,4 +278,9 @@ impl Whole for Collector {
         }
         faults
     }
+}
+
+fn no_address(listen: &Placed<String>, key: &str) -> Fault {
+    let fault = Fault::new(listen.span, "this is no address").key(key);
+    fault.expected("an address and a port, such as `127.0.0.1:4600` or `[::1]:4600`")
 }

@@ -12,16 +12,16 @@ use spanlake_scope::Verbosity;
 
 use super::plan::plan;
 use super::records;
-use super::sinks::{bytes, memory};
+use super::sinks::memory;
 
 /// The limits of the lake.
 pub(super) fn limits(settings: &Settings) -> Limits {
     let settings::Limits { max_total, max_files, max_age, max_per_hour, look_every, .. } = &settings.lake.limits;
     let limits = Limits::new().look_every(*look_every);
-    let limits = max_total.iter().fold(limits, |limits, size| limits.max_total_bytes(bytes(*size)));
+    let limits = max_total.iter().fold(limits, |limits, size| limits.max_total_bytes(size.non_zero()));
     let limits = max_files.iter().fold(limits, |limits, files| limits.max_files(*files));
     let limits = max_age.iter().fold(limits, |limits, age| limits.max_age(**age));
-    max_per_hour.iter().fold(limits, |limits, size| limits.max_bytes_per_hour(bytes(*size)))
+    max_per_hour.iter().fold(limits, |limits, size| limits.max_bytes_per_hour(size.non_zero()))
 }
 
 /// The layer's settings.

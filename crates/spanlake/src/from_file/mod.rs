@@ -1,7 +1,6 @@
 //! Setting up what a configuration file says.
 
 mod available;
-mod render;
 mod processors;
 mod records;
 mod sinks;

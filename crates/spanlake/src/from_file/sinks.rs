@@ -2,17 +2,14 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use spanlake_config::settings::{self, FileSink as File, RollingFileSink as Rolling, Sink, SinkKind};
-use spanlake_config::{Settings, Size};
+use spanlake_config::settings::{self, Sink, SinkKind};
+use spanlake_config::{Settings, Size, made};
 use spanlake_core::{Error, LevelFilter, Pipe};
 #[cfg(feature = "parquet")]
 use spanlake_lake::ParquetSink;
-use spanlake_lake::{
-    Every, Existing, FileSink, JsonlSink, Keeper, NullSink, RollingFileSink, StreamSink, SystemLogSink,
-};
+use spanlake_lake::{JsonlSink, Keeper, NullSink, StreamSink, SystemLogSink};
 
 use super::processors::steps;
-use super::render::renderer;
 
 type Made = Box<dyn spanlake_core::Sink>;
 
@@ -60,11 +57,11 @@ impl Sinks<'_> {
             SinkKind::Stdout(stream) => stream_to(StreamSink::stdout(), stream, level)?,
             SinkKind::Jsonl(jsonl) => {
                 let sink = JsonlSink::new(lake).level(level).partition(partition).keeper(keeper);
-                Box::new(sink.max_file_bytes(bytes(jsonl.max_file)).max_unsynced_bytes(memory(jsonl.max_unsynced)))
+                Box::new(sink.max_file_bytes(jsonl.max_file.non_zero()).max_unsynced_bytes(memory(jsonl.max_unsynced)))
             }
             SinkKind::SystemLog(log) => {
                 let sink = SystemLogSink::new(lake).level(level).partition(partition).keeper(keeper);
-                Box::new(sink.max_file_bytes(bytes(log.max_file)).max_unsynced_bytes(memory(log.max_unsynced)))
+                Box::new(sink.max_file_bytes(log.max_file.non_zero()).max_unsynced_bytes(memory(log.max_unsynced)))
             }
             #[cfg(feature = "parquet")]
             SinkKind::Parquet(parquet) => {
@@ -72,8 +69,8 @@ impl Sinks<'_> {
                 let sink = sink.max_buffered_bytes(memory(parquet.max_buffered)).max_age(parquet.max_age);
                 Box::new(sink.max_file_rows(rows(parquet.max_file_rows)).row_group_rows(rows(parquet.row_group_rows)))
             }
-            SinkKind::File(asked) => Box::new(file(asked)?.level(level)),
-            SinkKind::RollingFile(asked) => Box::new(rolling(asked)?.level(level)),
+            SinkKind::File(asked) => Box::new(made::file(asked)?.level(level)),
+            SinkKind::RollingFile(asked) => Box::new(made::rolling(asked)?.level(level)),
             SinkKind::Null => Box::new(NullSink::new().level(level)),
             _ => return Ok(None),
         }))
@@ -81,44 +78,14 @@ impl Sinks<'_> {
 }
 
 fn stream_to(sink: StreamSink, stream: &settings::StreamSink, level: LevelFilter) -> Result<Made, Error> {
-    Ok(Box::new(sink.level(level).renderer(renderer(&stream.renderer)?)))
-}
-
-fn file(asked: &File) -> Result<FileSink, Error> {
-    let existing = match asked.existing {
-        settings::Existing::Keep => Existing::Keep,
-        _ => Existing::Append,
-    };
-    Ok(FileSink::new(asked.path.as_str()).renderer(renderer(&asked.renderer)?).existing(existing))
-}
-
-fn rolling(asked: &Rolling) -> Result<RollingFileSink, Error> {
-    let Rolling { path, renderer: lines, max_file, every, max_files, max_total, max_age, compression, .. } = asked;
-    let sink = RollingFileSink::new(path.as_str()).renderer(renderer(lines)?).max_files(*max_files);
-    let sink = max_file.iter().fold(sink, |sink, size| sink.max_bytes(bytes(*size)));
-    let seconds = every.iter().filter_map(|every| NonZeroU64::new(every.as_secs()));
-    let sink = seconds.fold(sink, |sink, seconds| sink.every(Every::Seconds(seconds)));
-    let sink = max_total.iter().fold(sink, |sink, size| sink.max_total_bytes(bytes(**size)));
-    let sink = max_age.iter().fold(sink, |sink, age| sink.max_age(**age));
-    Ok(match compression {
-        #[cfg(feature = "gzip")]
-        settings::Compression::Gzip => sink.compression(spanlake_lake::Compression::Gzip),
-        #[cfg(feature = "zstd")]
-        settings::Compression::Zstd => sink.compression(spanlake_lake::Compression::Zstd),
-        _ => sink,
-    })
+    Ok(Box::new(sink.level(level).renderer(made::renderer(&stream.renderer)?)))
 }
 
 // === numbers ===
 
-/// Sizes are never zero.
-pub(super) fn bytes(size: Size) -> NonZeroU64 {
-    NonZeroU64::new(size.as_bytes()).unwrap_or(NonZeroU64::MIN)
-}
-
 /// As much of it as there can be memory.
 pub(super) fn memory(size: Size) -> NonZeroUsize {
-    rows(bytes(size))
+    rows(size.non_zero())
 }
 
 fn rows(number: NonZeroU64) -> NonZeroUsize {

@@ -25,3 +25,7 @@ struct Runs;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/observe.md")]
 struct Observe;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/collector.md")]
+struct Collector;

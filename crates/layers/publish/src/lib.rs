@@ -63,4 +63,10 @@ pub use layer::PublishLayer;
 pub use spanlake_core::{Policy, Report};
 #[cfg(feature = "http")]
 pub use transport::HttpTransport;
+#[cfg(feature = "nats")]
+pub use transport::NatsTransport;
+#[cfg(feature = "otlp")]
+pub use transport::OtlpTransport;
 pub use transport::{Delivered, Parcel, Transport, Undelivered};
+#[cfg(feature = "zeromq")]
+pub use transport::{ZmqPublisher, ZmqTransport};

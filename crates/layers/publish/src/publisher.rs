@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use spanlake_core::guest::{self, Place};
 use spanlake_core::spool::OpenTasks;
-use spanlake_core::{Buffer, Category, Cause, Error, Loss, SinkState, Stage};
+use spanlake_core::{Buffer, Category, Error, Loss, SinkState, Stage};
 use spanlake_wire::exchange::Stream;
 
 use crate::desk::Desk;
@@ -17,7 +17,7 @@ use crate::orphans::Orphans;
 use crate::outbox::{Numbered, Outbox};
 use crate::pace::Pace;
 use crate::remote::Remote;
-use crate::transport::{Delivered, Parcel, Transport, Undelivered};
+use crate::transport::{self, Delivered, Parcel, Transport, Undelivered};
 
 /// How long a try may take.
 pub(crate) const TRY_FOR: Duration = Duration::from_secs(10);
@@ -184,6 +184,7 @@ impl Publisher {
     fn settle(&mut self, count: usize, delivered: &Delivered) {
         self.pace.succeed();
         self.spoke_at = Instant::now();
+        delivered.lost.iter().for_each(|loss| self.buffer.lose_recorded(loss));
         let mut written = 0;
         for numbered in self.outbox.take(count).collect::<Vec<_>>() {
             if delivered.refused.contains(&numbered.number) {
@@ -195,13 +196,15 @@ impl Publisher {
             self.buffer.hand_over(numbered.segment);
         }
         let mut board = self.desk.board();
-        board.written += written;
-        board.state = if delivered.refused.is_empty() && board.state != SinkState::Degraded {
+        board.written += written.saturating_sub(delivered.lost.map_or(0, |loss| loss.count()));
+        board.state = if delivered.refused.is_empty() && delivered.lost.is_none() && board.state != SinkState::Degraded
+        {
             SinkState::Ok
         } else {
             SinkState::Degraded
         };
         drop(board);
+        delivered.complaint.iter().for_each(|error| self.note(error));
         if let Some(asked) = &delivered.verbosity
             && let Err(error) = self.remote.follow(asked)
         {
@@ -260,12 +263,8 @@ fn lose(buffer: &Buffer, numbered: &Numbered) {
     };
     let mut lost: Option<Loss> = None;
     for record in decoded.records() {
-        if let Some(loss) = record.loss() {
-            buffer.state_again(loss);
-            continue;
-        }
-        let one = Loss::one(Cause::Sink, record.level, 0, record.ts_ns);
-        lost.get_or_insert(Loss { levels: [0; 5], ..one }).add(&one);
+        record.loss().into_iter().for_each(|loss| buffer.state_again(loss));
+        transport::lose(&mut lost, &record);
     }
     lost.iter().for_each(|loss| buffer.lose_recorded(loss));
 }

@@ -1,15 +1,33 @@
 //! Transports: how segments get to the other side.
 
+#[cfg(feature = "_tls")]
+mod tls;
+#[cfg(feature = "_ureq")]
+mod client;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(feature = "zeromq")]
+mod zmtp;
+#[cfg(feature = "zeromq")]
+mod zeromq;
+#[cfg(feature = "nats")]
+mod nats;
 
 #[cfg(feature = "http")]
 pub use http::{HttpTransport, HttpTransportBuilder};
+#[cfg(feature = "nats")]
+pub use nats::{DEFAULT_STREAM, NatsTransport, NatsTransportBuilder};
+#[cfg(feature = "otlp")]
+pub use otlp::{OtlpTransport, OtlpTransportBuilder, Signals};
+#[cfg(feature = "zeromq")]
+pub use zeromq::{ZmqPublisher, ZmqPublisherBuilder, ZmqTransport, ZmqTransportBuilder};
 
 use std::time::{Duration, Instant};
 
-use spanlake_core::Error;
-use spanlake_core::segment::Segment;
+use spanlake_core::segment::{Decoded, Segment};
+use spanlake_core::{Cause, Error, Kind, Loss, Record};
 use spanlake_wire::exchange::{Stream, Verbosity};
 
 use crate::outbox::Numbered;
@@ -43,10 +61,14 @@ pub struct Parcel<'a> {
 }
 
 /// What the other side says that has them.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Delivered {
     /// The numbers of segments that it can make nothing of; they are counted as lost.
     pub refused: Vec<u64>,
+    /// Records of the other segments that it does not have and never will; they are counted as lost.
+    pub lost: Option<Loss>,
+    /// What went wrong although the segments are there; it is counted as an error.
+    pub complaint: Option<Error>,
     /// The levels that somebody wants the program to record at.
     pub verbosity: Option<Verbosity>,
 }
@@ -82,6 +104,18 @@ impl<'a> Parcel<'a> {
     pub fn segments(&self) -> impl Iterator<Item = (u64, &'a Segment)> + use<'a> {
         self.segments.iter().map(|numbered| (numbered.number, &numbered.segment))
     }
+
+    /// The segments that can be read, for [`merge`](spanlake_core::segment::merge), and the numbers of those that cannot.
+    pub fn decode(&self) -> (Vec<Decoded<'a>>, Vec<u64>) {
+        let (mut decoded, mut unread) = (Vec::new(), Vec::new());
+        for (number, segment) in self.segments() {
+            match segment.decode() {
+                Ok(segment) => decoded.push(segment),
+                Err(_) => unread.push(number),
+            }
+        }
+        (decoded, unread)
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -95,5 +129,17 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn polls(&self) -> bool {
         (**self).polls()
+    }
+}
+
+/// Counts a record as lost on its way. A statement of loss is no record of the program's.
+pub(crate) fn lose(lost: &mut Option<Loss>, record: &Record<'_>) {
+    if record.kind == Kind::Loss {
+        return;
+    }
+    let one = Loss::one(Cause::Sink, record.level, 0, record.ts_ns);
+    match lost {
+        Some(lost) => lost.add(&one),
+        None => *lost = Some(one),
     }
 }

@@ -1,0 +1,17 @@
+//! ZeroMQ: scoped tasks that are pushed to who pulls, and notifications for who subscribes.
+//!
+//! ZeroMQ acknowledges nothing. The library that speaks it in Rust takes messages into a queue of its own, of which nobody learns
+//! when it is written; here a message counts as sent when the system's socket has it, and what does not fit there waits in the buffer.
+
+mod publish;
+mod push;
+
+pub use publish::{ZmqPublisher, ZmqPublisherBuilder};
+pub use push::{ZmqTransport, ZmqTransportBuilder};
+
+use std::num::NonZeroUsize;
+
+use spanlake_wire::scoped;
+
+/// Default of the longest message: what receivers of spanlake take.
+pub(super) const DEFAULT_MESSAGE_BYTES: NonZeroUsize = NonZeroUsize::new(scoped::Reader::MOST_BYTES).unwrap();

@@ -274,7 +274,9 @@ impl Collector {
         let Self { listening, receiving, queue, steering, runners, canaries, checkpoints, .. } = self;
         canaries.abort();
         checkpoints.abort();
-        drop(receiving);
+        for receiving in receiving {
+            receiving.stop().await;
+        }
         listening.stop().await;
         steering.stop(LAST_DELIVERIES);
         let ended = tokio::task::spawn_blocking(move || {

@@ -12,8 +12,8 @@ use spanlake_wire::level::Severity;
 use spanlake_wire::{ForeignRecord, Refusal, notification, scoped};
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::AbortHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::accept;
@@ -28,6 +28,9 @@ const GROUP_FOR: Duration = Duration::from_millis(20);
 
 /// How long is waited before a full queue is tried again, and a publisher that is not there.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long what has come may take into the queue, once nothing more is taken.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// How long a connection to a publisher is waited for.
 const CONNECT_FOR: Duration = Duration::from_secs(10);
@@ -56,10 +59,13 @@ pub struct Subscribe {
     pub message_bytes: usize,
 }
 
-/// Receivers at work.
+/// A receiver at work. It ends by itself when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Receiving {
-    tasks: Vec<AbortHandle>,
+    /// Connections end when this goes.
+    open: watch::Sender<()>,
+    /// Ends behind the last of them, when all that came is kept.
+    keeper: JoinHandle<()>,
     /// Where it listens, of one that does.
     pub(crate) address: Option<SocketAddr>,
 }
@@ -75,12 +81,25 @@ impl Pull {
         let listener = TcpListener::bind(self.address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (sender, receiver) = mpsc::channel(GROUP);
-        let keeper = tokio::spawn(keep(intake.clone(), String::new(), receiver)).abort_handle();
-        let door = tokio::spawn(self.listen(listener, intake, sender)).abort_handle();
-        Ok(Receiving { tasks: vec![door, keeper], address: Some(address) })
+        let keeper = tokio::spawn(keep(intake.clone(), String::new(), receiver));
+        let (open, closed) = watch::channel(());
+        tokio::spawn(async move {
+            let mut ends = closed.clone();
+            tokio::select! {
+                () = self.listen(listener, intake, sender, closed) => {}
+                _ = ends.changed() => {}
+            }
+        });
+        Ok(Receiving { open, keeper, address: Some(address) })
     }
 
-    async fn listen(self, listener: TcpListener, intake: Intake, sender: mpsc::Sender<ForeignRecord>) {
+    async fn listen(
+        self,
+        listener: TcpListener,
+        intake: Intake,
+        sender: mpsc::Sender<ForeignRecord>,
+        closed: watch::Receiver<()>,
+    ) {
         let room = Arc::new(Semaphore::new(self.connections));
         let reader = Arc::new(Mutex::new(scoped::Reader::with_limits(self.message_bytes, scoped::Reader::MOST_TASKS)));
         loop {
@@ -88,7 +107,13 @@ impl Pull {
                 (Ok((stream, _)), Ok(permit)) => {
                     let pulled =
                         pull(stream, permit, self.message_bytes, intake.clone(), Arc::clone(&reader), sender.clone());
-                    tokio::spawn(pulled);
+                    let mut ends = closed.clone();
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = pulled => {}
+                            _ = ends.changed() => {}
+                        }
+                    });
                 }
                 (Ok(_), Err(_)) => intake.refuse(Reason::Connections),
                 (Err(_), _) => sleep(PAUSE).await,
@@ -137,9 +162,15 @@ impl Subscribe {
 
     pub(crate) fn begin(self, intake: Intake) -> Receiving {
         let (sender, receiver) = mpsc::channel(GROUP);
-        let keeper = tokio::spawn(keep(intake.clone(), self.service.clone(), receiver)).abort_handle();
-        let listener = tokio::spawn(self.listen(intake, sender)).abort_handle();
-        Receiving { tasks: vec![listener, keeper], address: None }
+        let keeper = tokio::spawn(keep(intake.clone(), self.service.clone(), receiver));
+        let (open, mut closed) = watch::channel(());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = self.listen(intake, sender) => {}
+                _ = closed.changed() => {}
+            }
+        });
+        Receiving { open, keeper, address: None }
     }
 
     async fn listen(self, intake: Intake, sender: mpsc::Sender<ForeignRecord>) {
@@ -216,8 +247,13 @@ pub(crate) fn reason(refusal: Refusal) -> Reason {
     }
 }
 
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+impl Receiving {
+    /// Ends the connections, and comes back when what had come over them is kept.
+    pub(crate) async fn stop(self) {
+        let Self { open, mut keeper, .. } = self;
+        drop(open);
+        if timeout(LAST_RECORDS, &mut keeper).await.is_err() {
+            keeper.abort();
+        }
     }
 }

@@ -1,4 +1,6 @@
-//! Publishing, to a receiver that a test holds in its hand.
+//! Publishing, to a receiver that a test holds in its hand, and by every transport to a real one.
 
+#[cfg(all(feature = "http", feature = "nats", feature = "otlp", feature = "zeromq"))]
+mod conformance;
 mod publish;
 mod receiver;

@@ -159,9 +159,10 @@ impl ZmqPublisher {
         self.address
     }
 
-    /// How many subscribe to something.
-    pub fn subscribers(&self) -> usize {
-        lock(&self.room.present).iter().filter(|subscriber| !lock(&subscriber.topics).is_empty()).count()
+    /// Counts those who have asked for something, also when the transport is the publisher's.
+    pub fn subscribers(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let room = Arc::clone(&self.room);
+        move || lock(&room.present).iter().filter(|subscriber| !lock(&subscriber.topics).is_empty()).count()
     }
 }
 

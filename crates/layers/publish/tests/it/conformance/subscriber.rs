@@ -1,0 +1,54 @@
+//! A collector that subscribes to a program's notifications.
+
+use spanlake_collector::receive::Subscribe;
+use spanlake_core::{Level, OwnedRecord};
+use spanlake_publish::{PublishLayer, ZmqPublisher};
+use spanlake_wire::level::Severity;
+use spanlake_wire::notification::Extent;
+use tracing_subscriber::prelude::*;
+
+use super::collector::{Collecting, Push};
+use super::tee::Tee;
+use super::{LONG, Side, by_key, program, wait};
+
+#[test]
+fn who_subscribes_gets_what_is_said_from_then_on_at_the_levels_it_asked_for() {
+    let transport = ZmqPublisher::bind("127.0.0.1:0".parse().expect("an address")).extent(Extent::Record);
+    let transport = transport.build().expect("a transport");
+    let (address, subscribers) = (transport.address(), transport.subscribers());
+    assert_eq!(subscribers(), 0);
+    let tee = Tee::new(Box::new(transport));
+    let sent = tee.sent();
+    let (layer, guard) = PublishLayer::builder(tee).service("orders").build().expect("a layer");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        tracing::warn!("nobody listens");
+        assert!(guard.flush(LONG).is_complete());
+        let mut side = Collecting::<Push>::new();
+        let mut subscription = Subscribe::new(address.to_string());
+        subscription.level = Severity::Warning;
+        let own = side.address();
+        side.run(|builder| builder.listen(own).subscribe(subscription));
+        // Topics are asked for one by one, and this is the last of them.
+        let is_probe = |record: &OwnedRecord| record.message == "probe";
+        wait("all is subscribed to", || {
+            tracing::error!(critical = true, "probe");
+            guard.flush(LONG).is_complete() && side.records().iter().any(is_probe)
+        });
+        sent.lock().expect("what was sent").clear();
+        program();
+        assert!(guard.flush(LONG).is_complete());
+        let severe: Vec<_> =
+            sent.lock().expect("what was sent").drain(..).filter(|it| it.level <= Level::WARN).collect();
+        let known =
+            |side: &mut Collecting<Push>| -> Vec<_> { side.records().into_iter().filter(|it| !is_probe(it)).collect() };
+        wait("all is there", || known(&mut side).len() >= severe.len());
+        // Two warnings and an error of each thread, and the end of the task that failed.
+        assert_eq!((by_key(&known(&mut side)), severe.len()), (by_key(&severe), 8));
+        side.stop();
+        wait("it is missed", || {
+            tracing::warn!("is somebody there?");
+            guard.flush(LONG).is_complete() && subscribers() == 0
+        });
+    });
+    guard.shutdown(LONG).expect("an end in time");
+}

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use spanlake_core::disk::{self, Disk};
 use spanlake_core::segment::{Segment, Tail};
 use spanlake_core::spool::{self, OpenTasks, Orphan, StoredSegment};
 use spanlake_core::sync::Arc;
-use spanlake_core::{LevelFilter, Recipe};
+use spanlake_core::{Error, LevelFilter, Recipe};
 use spanlake_wire::exchange::Stream;
 
 use crate::outbox::{Numbered, Outbox};
@@ -31,7 +31,7 @@ pub(crate) struct Orphans {
 
 /// One of them, taken over.
 #[derive(Debug)]
-pub(crate) struct Adopted {
+struct Adopted {
     orphan: Orphan,
     stream: Stream,
     outbox: Outbox,
@@ -58,7 +58,7 @@ impl Orphans {
     }
 
     /// The next one that nobody else has taken over and that is a publisher's.
-    pub(crate) fn next(&mut self) -> Option<Adopted> {
+    fn next(&mut self) -> Option<Adopted> {
         if let Some(begun) = self.begun.take() {
             return Some(begun);
         }
@@ -78,12 +78,25 @@ impl Orphans {
         None
     }
 
-    pub(crate) fn put_back(&mut self, adopted: Adopted) {
-        self.begun = Some(adopted);
+    /// Sends the next of them; an error is that it may be tried again.
+    pub(crate) fn send(
+        &mut self,
+        transport: &mut dyn Transport,
+        batch_bytes: usize,
+        mut note: impl FnMut(&Error),
+    ) -> Result<(), (Error, Option<Duration>)> {
+        while let Some(mut orphan) = self.next() {
+            if let Err(error) = orphan.send(transport, batch_bytes, &*self.disk, &mut note) {
+                self.begun = Some(orphan);
+                return Err(error);
+            }
+            self.finish(orphan);
+        }
+        Ok(())
     }
 
     /// Everything of it is there. Where its files cannot be removed it is sent again at the next start, and stored once.
-    pub(crate) fn finish(&self, adopted: Adopted) {
+    fn finish(&self, adopted: Adopted) {
         let _ = adopted.orphan.finish(&*self.disk);
     }
 }
@@ -115,21 +128,48 @@ impl Adopted {
         Self { stream: Stream::of(&orphan.ledger.source), orphan, outbox }
     }
 
-    /// Sends what is left of it.
-    pub(crate) fn send(&mut self, transport: &mut dyn Transport, batch_bytes: usize) -> Result<(), Undelivered> {
+    /// Sends what is left of it. What is never taken is put aside, for people to look at, and told to `note`; what is behind it
+    /// is sent.
+    fn send(
+        &mut self,
+        transport: &mut dyn Transport,
+        batch_bytes: usize,
+        disk: &dyn Disk,
+        mut note: impl FnMut(&Error),
+    ) -> Result<(), (Error, Option<Duration>)> {
+        let mut most_bytes = batch_bytes;
         while !self.outbox.is_empty() {
             let sequence = self.outbox.lowest_number();
-            let segments = self.outbox.first(batch_bytes);
+            let segments = self.outbox.first(most_bytes);
             let service = &self.orphan.ledger.source.service;
             let count = segments.len();
             let parcel = Parcel { stream: &self.stream, sequence, service, segments };
             match transport.send(&parcel, Instant::now() + TRY_FOR) {
-                Err(Undelivered::TooMany(_)) if count > 1 && batch_bytes > 0 => return self.send(transport, 0),
-                sent => drop(sent?),
+                Ok(delivered) => {
+                    most_bytes = batch_bytes;
+                    delivered.complaint.iter().for_each(&mut note);
+                    self.settle(count, &delivered.refused, disk);
+                }
+                Err(Undelivered::TooMany(_) | Undelivered::Never(_)) if count > 1 => most_bytes = 0,
+                Err(Undelivered::TooMany(error) | Undelivered::Never(error)) => {
+                    note(&error);
+                    let refused: Vec<u64> = segments.iter().map(|numbered| numbered.number).collect();
+                    self.settle(count, &refused, disk);
+                }
+                Err(Undelivered::NotNow(error, after)) => return Err((error, after)),
             }
-            self.outbox.take(count).for_each(drop::<Numbered>);
         }
         Ok(())
+    }
+
+    /// Forgets the first segments, and keeps a copy of those that were refused.
+    fn settle(&mut self, count: usize, refused: &[u64], disk: &dyn Disk) {
+        let settled: Vec<Numbered> = self.outbox.take(count).collect();
+        for numbered in settled.iter().filter(|numbered| refused.contains(&numbered.number)) {
+            let stored = self.orphan.segments.iter().find(|stored| stored.number() == Some(numbered.number));
+            // Where no copy can be made there is none: the segment would be refused at every start.
+            stored.iter().for_each(|stored| drop(self.orphan.set_aside(disk, stored)));
+        }
     }
 }
 

@@ -163,21 +163,14 @@ impl Publisher {
     }
 
     fn send_orphans(&mut self) -> bool {
-        while let Some(mut orphan) = self.orphans.next() {
-            match orphan.send(&mut *self.transport, self.rhythm.batch_bytes) {
-                Ok(()) => self.orphans.finish(orphan),
-                Err(Undelivered::NotNow(error, after)) => {
-                    self.orphans.put_back(orphan);
-                    self.fail(&error, after);
-                    return false;
-                }
-                Err(Undelivered::TooMany(error) | Undelivered::Never(error)) => {
-                    // It stays where it is, for people to look at.
-                    self.note(&error);
-                }
+        let (desk, batch_bytes) = (&self.desk, self.rhythm.batch_bytes);
+        match self.orphans.send(&mut *self.transport, batch_bytes, |error| note(desk, error)) {
+            Ok(()) => true,
+            Err((error, after)) => {
+                self.fail(&error, after);
+                false
             }
         }
-        true
     }
 
     /// The first segments are there, but for those that the other side can make nothing of.
@@ -229,9 +222,7 @@ impl Publisher {
     }
 
     fn note(&self, error: &Error) {
-        let mut board = self.desk.board();
-        board.errors += 1;
-        board.last_error = Some(format!("{}: {}", error.code(), error.chain()));
+        note(&self.desk, error);
     }
 
     /// Gives acknowledged segments of the spool back, now or when it is time.
@@ -254,6 +245,12 @@ impl Publisher {
         let next = wished.stop_at.map_or(next, |at| next.min(at));
         thread::park_timeout(next.saturating_duration_since(Instant::now()));
     }
+}
+
+fn note(desk: &Desk, error: &Error) {
+    let mut board = desk.board();
+    board.errors += 1;
+    board.last_error = Some(format!("{}: {}", error.code(), error.chain()));
 }
 
 /// Counts what is in a segment as lost, and lets it be stated, with what was stated in it.

@@ -217,3 +217,68 @@ fn an_end_with_a_dead_peer_takes_no_longer_than_it_may() {
     assert!(began.elapsed() < Duration::from_secs(2));
     assert!(error.to_string().contains("1 pending"), "{error}");
 }
+
+#[test]
+fn who_waits_for_room_gets_it_when_the_other_side_comes_back() {
+    let receiver = Receiver::default();
+    receiver.set(Behaviour::Away);
+    let small = NonZeroUsize::new(64 << 10).expect("not zero");
+    let policy = Policy::Block(LONG);
+    let guard = publish(builder(&receiver).capacity_bytes(small).policy(policy), |guard| {
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let thread = std::thread::spawn(move || {
+            tracing::dispatcher::with_default(&dispatch, || {
+                (0..5000).for_each(|row| tracing::info!(row, "one of many"))
+            });
+        });
+        // Until the buffer is full and the thread waits.
+        let recorded = std::cell::Cell::new(0);
+        receiver.wait(|state| {
+            let before = recorded.replace(guard.report().recorded);
+            state.parcels > 10 && before > 0 && before == recorded.get()
+        });
+        assert!(!thread.is_finished());
+        receiver.set(Behaviour::Keep);
+        thread.join().expect("all was recorded");
+    });
+    let report = guard.shutdown(LONG).expect("an end in time");
+    assert_eq!((report.recorded, report.written, report.lost), (5000, 5000, 0), "{report:?}");
+    assert_eq!(receiver.records().len(), 5000);
+}
+
+/// What a program leaves that is killed: its spool, which nobody gave back.
+fn leave(folder: &std::path::Path, program: impl FnOnce()) {
+    let receiver = Receiver::default();
+    receiver.set(Behaviour::Away);
+    let (layer, guard) = builder(&receiver).spool(folder).build().expect("a layer");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), program);
+    let _ = guard.shutdown(Duration::from_millis(50)).expect_err("nobody is there");
+    receiver.wait_alone();
+}
+
+#[test]
+fn what_is_never_taken_of_a_dead_process_does_not_hold_up_the_rest() {
+    for behaviour in [Behaviour::Small, Behaviour::Picky] {
+        let folder = tempfile::tempdir().expect("a folder");
+        leave(folder.path(), || {
+            let dispatch = tracing::dispatcher::get_default(Clone::clone);
+            for text in ["bad", "good", "better"] {
+                let dispatch = dispatch.clone();
+                let work = move || tracing::dispatcher::with_default(&dispatch, || tracing::info!("{text}"));
+                std::thread::spawn(work).join().expect("a thread");
+            }
+        });
+        let receiver = Receiver::default();
+        receiver.set(behaviour);
+        let guard = publish(builder(&receiver).spool(folder.path()), |guard| {
+            receiver.wait(|state| state.stored.len() >= 2);
+            assert!(guard.flush(LONG).is_complete());
+        });
+        guard.shutdown(LONG).expect("an end in time");
+        let picky = matches!(behaviour, Behaviour::Picky);
+        assert_eq!(receiver.messages().contains(&"bad".to_owned()), !picky);
+        assert!(receiver.messages().contains(&"better".to_owned()), "{:?}", receiver.messages());
+        let parcels = receiver.state(|state| state.parcels);
+        assert!(parcels < 100, "{parcels}");
+    }
+}

@@ -36,6 +36,8 @@ pub(crate) enum Behaviour {
     /// Takes one segment at a time.
     Small,
     Refuse,
+    /// Refuses whatever has something bad in it.
+    Picky,
     /// Makes nothing of any segment.
     Puzzled,
 }
@@ -55,6 +57,15 @@ impl Receiver {
         let (_state, waited) =
             self.0.1.wait_timeout_while(state, Duration::from_secs(20), |state| !is_so(state)).expect("a state");
         assert!(!waited.timed_out(), "it did not come to be");
+    }
+
+    /// Waits until the publisher has let go of it.
+    pub(crate) fn wait_alone(&self) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while Arc::strong_count(&self.0) > 1 {
+            assert!(Instant::now() < until, "it did not let go");
+            std::thread::yield_now();
+        }
     }
 
     /// What it has, losses included.
@@ -88,6 +99,9 @@ impl Transport for Receiver {
         let result = match state.behaviour {
             Behaviour::Away => Err(Undelivered::NotNow(failed(), Some(Duration::from_millis(10)))),
             Behaviour::Refuse if count > 0 => Err(Undelivered::Never(failed())),
+            Behaviour::Picky if parcel.segments().any(|(_, segment)| is_bad(segment.bytes())) => {
+                Err(Undelivered::Never(failed()))
+            }
             Behaviour::Small if count > 1 => Err(Undelivered::TooMany(failed())),
             behaviour => {
                 let puzzled = matches!(behaviour, Behaviour::Puzzled);
@@ -114,4 +128,8 @@ impl Transport for Receiver {
         self.0.1.notify_all();
         result
     }
+}
+
+fn is_bad(segment: &[u8]) -> bool {
+    Decoded::read(segment).is_ok_and(|decoded| decoded.records().any(|record| record.message == "bad"))
 }

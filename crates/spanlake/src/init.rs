@@ -9,10 +9,14 @@ use spanlake_etl::EtlLayer;
 #[cfg(feature = "parquet")]
 use spanlake_lake::ParquetSink;
 use spanlake_lake::{JsonlSink, Keeper, Limits, Recovered, Recovery, StreamSink};
+#[cfg(feature = "publish")]
+use spanlake_publish::PublishLayer;
 use spanlake_scope::{ScopeLayer, Verbosity, install_panic_hook};
 use tracing_core::Dispatch;
-use tracing_log::{AsLog, LogTracer, log};
+use tracing_log::{LogTracer, log};
 use tracing_subscriber::prelude::*;
+
+use crate::stack::Added;
 
 /// Default of [`Builder::lake`], below the working directory.
 pub const DEFAULT_LAKE: &str = "lake";
@@ -37,7 +41,8 @@ pub const DEFAULT_FILE_LEVEL: LevelFilter = LevelFilter::DEBUG;
 /// | [`limits`](Self::limits) | none: the lake grows as it is written to |
 /// | [`redact`](Self::redact) | nothing |
 /// | [`processor`](Self::processor) | none |
-/// | [`etl`](Self::etl) | none: no rows for runs |
+/// | `etl` | none: no rows for runs |
+/// | `publish` | none: nothing is sent |
 #[derive(Debug)]
 #[must_use = "nothing is set up until `init`"]
 pub struct Builder {
@@ -51,8 +56,7 @@ pub struct Builder {
     limits: Limits,
     redaction: Redaction,
     plan: Plan,
-    #[cfg(feature = "etl")]
-    etl: Option<EtlLayer>,
+    added: Added,
 }
 
 /// Sets up the embedded default: records go to JSON lines and Parquet in `./lake`, INFO and above also to stderr.
@@ -82,8 +86,7 @@ pub fn builder() -> Builder {
         limits: Limits::new(),
         redaction: Redaction::new(),
         plan: Plan::new(),
-        #[cfg(feature = "etl")]
-        etl: None,
+        added: Added::default(),
     }
 }
 
@@ -162,7 +165,28 @@ impl Builder {
     /// ```
     #[cfg(feature = "etl")]
     pub fn etl(mut self, layer: EtlLayer) -> Self {
-        self.etl = Some(layer);
+        self.added.etl = Some(layer);
+        self
+    }
+
+    /// Sends records to a collector as well. The layer is built before, for what it comes with: the guard, which goes before
+    /// that of the lake. What either of the two may want passes the filter in front of the stack, so that the collector can turn
+    /// levels up beyond those of the files.
+    ///
+    /// ```no_run
+    /// use spanlake::prelude::*;
+    ///
+    /// let transport = HttpTransport::new("http://127.0.0.1:4600").build()?;
+    /// let (publish, published) = PublishLayer::builder(transport).service("orders").build()?;
+    /// let guard = spanlake::builder().publish(publish).init()?;
+    /// // … the program's work …
+    /// println!("{}", published.shutdown(Duration::from_secs(5))?);
+    /// guard.shutdown(Duration::from_secs(5))?;
+    /// # Ok::<(), spanlake::Error>(())
+    /// ```
+    #[cfg(feature = "publish")]
+    pub fn publish(mut self, layer: PublishLayer) -> Self {
+        self.added.publish = Some(layer);
         self
     }
 
@@ -192,9 +216,7 @@ impl Builder {
 
     /// Sets it up; see [`init`].
     pub fn init(self) -> Result<Guard, Error> {
-        #[cfg(feature = "etl")]
-        let etl = self.etl;
-        let Self { lake, console, files, service, policy, signals, spool, limits, redaction, plan, .. } = self;
+        let Self { lake, console, files, service, policy, signals, spool, limits, redaction, plan, added } = self;
         let level = console.max(files);
         let verbosity = Verbosity::new(level);
         // Whatever is turned up is for the files, unless they are to have less than the console.
@@ -211,20 +233,12 @@ impl Builder {
         let plan = if console == LevelFilter::OFF { plan } else { plan.sink(StreamSink::stderr().level(console)) };
         make_lake(&lake)?;
         // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
-        take_in_log(&verbosity)?;
+        take_in_log()?;
+        added.watch_log(&verbosity);
         let (capture, guard) = capture.plan(plan).build()?;
         let scope = ScopeLayer::builder().continue_from_env().build();
         let stack = tracing_subscriber::registry().with(scope).with(capture);
-        // In front of everything, so that what nobody wants costs nothing. Not in an `Option`, which does not tell its
-        // layer what stack it is in.
-        #[cfg(feature = "etl")]
-        let dispatch = match etl {
-            Some(etl) => Dispatch::new(stack.with(etl).with(verbosity.filter())),
-            None => Dispatch::new(stack.with(verbosity.filter())),
-        };
-        #[cfg(not(feature = "etl"))]
-        let dispatch = Dispatch::new(stack.with(verbosity.filter()));
-        set_global(dispatch)?;
+        set_global(added.onto(stack, &verbosity))?;
         install_panic_hook();
         recover(&lake, &keeper);
         Ok(guard)
@@ -236,12 +250,10 @@ pub(crate) fn make_lake(lake: &Path) -> Result<(), Error> {
         .map_err(|error| Error::io("Builder", "cannot make the lake's folder", error).with("path", lake.display()))
 }
 
-/// Makes events of what crates log through `log`, as far as anybody may want them.
-pub(crate) fn take_in_log(verbosity: &Verbosity) -> Result<(), Error> {
+/// Makes events of what crates log through `log`: none until it is said which; see [`Added::watch_log`].
+pub(crate) fn take_in_log() -> Result<(), Error> {
     let set = LogTracer::builder().with_max_level(log::LevelFilter::Off).init();
-    set.map_err(|error| refused("a global logger was set before").caused_by(error))?;
-    verbosity.watch(|level| log::set_max_level(level.as_log()));
-    Ok(())
+    set.map_err(|error| refused("a global logger was set before").caused_by(error))
 }
 
 pub(crate) fn set_global(dispatch: Dispatch) -> Result<(), Error> {

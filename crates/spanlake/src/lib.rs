@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod stack;
 mod init;
 pub mod observe;
 #[cfg(feature = "config")]
@@ -23,6 +24,8 @@ pub use spanlake_core::{
 pub use spanlake_etl as etl;
 pub use spanlake_lake as lake;
 pub use spanlake_lake::Limits;
+#[cfg(feature = "publish")]
+pub use spanlake_publish as publish;
 pub use spanlake_scope as scope;
 pub use spanlake_scope::{Carrier, Caught, Inherit, ScopeLayer, Task, Timed, Verbosity, observe_async, site, timed};
 
@@ -35,6 +38,8 @@ pub mod prelude {
     #[cfg(feature = "parquet")]
     pub use spanlake_lake::ParquetSink;
     pub use spanlake_lake::{JsonlSink, Keeper, Limits, StreamSink, SystemLogSink};
+    #[cfg(feature = "publish")]
+    pub use spanlake_publish::{HttpTransport, PublishLayer};
     pub use spanlake_scope::{
         Carrier, CommandExt, FutureExt, Inherit, ScopeExt, ScopeLayer, Task, in_task, spawn_thread, timed,
     };

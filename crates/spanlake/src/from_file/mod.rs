@@ -19,13 +19,14 @@ use spanlake_capture::{CaptureLayer, Guard};
 use spanlake_config::{Config, Settings};
 use spanlake_core::Error;
 #[cfg(feature = "etl")]
-use spanlake_etl::{EtlLayer, EtlLayerBuilder, Job};
+use spanlake_etl::{EtlLayerBuilder, Job};
 use spanlake_lake::Keeper;
 use spanlake_scope::{ScopeLayer, Verbosity, install_panic_hook};
 use tracing_core::Dispatch;
 use tracing_subscriber::prelude::*;
 
 use crate::init::{make_lake, recover, set_global, take_in_log};
+use crate::stack::Added;
 
 /// What was set up by a file. Hold it until the end of `main`: dropping it ends the job, then everything else.
 #[derive(Debug)]
@@ -80,14 +81,17 @@ pub fn init_from(config: Config) -> Result<Started, Error> {
     make_lake(lake)?;
     if settings.layers.log {
         // Before the subscriber: when this fails, nothing has been set up that would swallow what is logged.
-        take_in_log(&verbosity)?;
+        take_in_log()?;
+        Added::default().watch_log(&verbosity);
     }
     let (layer, guard) = builder.build()?;
     #[cfg(feature = "etl")]
     let (etl, job) = etl.map(EtlLayerBuilder::build).transpose()?.unzip();
+    #[cfg(feature = "etl")]
+    let added = Added::etl(etl);
     #[cfg(not(feature = "etl"))]
-    let etl = None;
-    let dispatch = dispatch(settings, layer, etl, &verbosity);
+    let added = Added::default();
+    let dispatch = dispatch(settings, layer, added, &verbosity);
     let reloader = Reloader::new(guard.handle(), keeper.clone(), config.clone())?;
     set_global(dispatch)?;
     if settings.layers.panics {
@@ -102,23 +106,10 @@ pub fn init_from(config: Config) -> Result<Started, Error> {
     })
 }
 
-#[cfg(not(feature = "etl"))]
-type EtlLayer = std::convert::Infallible;
-
-/// The stack. No layer in an `Option`, which does not tell its layer what stack it is in.
-fn dispatch(settings: &Settings, capture: CaptureLayer, etl: Option<EtlLayer>, verbosity: &Verbosity) -> Dispatch {
+/// The stack.
+fn dispatch(settings: &Settings, capture: CaptureLayer, added: Added, verbosity: &Verbosity) -> Dispatch {
     let scope = ScopeLayer::builder();
     let scope = if settings.layers.carrier { scope.continue_from_env() } else { scope };
     let stack = tracing_subscriber::registry().with(scope.build());
-    // The level is in front of everything, so that what nobody wants costs nothing.
-    match (settings.layers.capture, etl) {
-        (true, None) => Dispatch::new(stack.with(capture).with(verbosity.filter())),
-        (false, None) => Dispatch::new(stack.with(verbosity.filter())),
-        #[cfg(feature = "etl")]
-        (true, Some(etl)) => Dispatch::new(stack.with(capture).with(etl).with(verbosity.filter())),
-        #[cfg(feature = "etl")]
-        (false, Some(etl)) => Dispatch::new(stack.with(etl).with(verbosity.filter())),
-        #[cfg(not(feature = "etl"))]
-        (_, Some(never)) => match never {},
-    }
+    if settings.layers.capture { added.onto(stack.with(capture), verbosity) } else { added.onto(stack, verbosity) }
 }

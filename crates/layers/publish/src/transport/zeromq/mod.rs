@@ -11,7 +11,5 @@ pub use push::{ZmqTransport, ZmqTransportBuilder};
 
 use std::num::NonZeroUsize;
 
-use spanlake_wire::scoped;
-
 /// Default of the longest message: what receivers of spanlake take.
-pub(super) const DEFAULT_MESSAGE_BYTES: NonZeroUsize = NonZeroUsize::new(scoped::Reader::MOST_BYTES).unwrap();
+pub(super) const DEFAULT_MESSAGE_BYTES: NonZeroUsize = NonZeroUsize::new(1 << 20).unwrap();

@@ -12,4 +12,4 @@ pub use push::{ZmqTransport, ZmqTransportBuilder};
 use std::num::NonZeroUsize;
 
 /// Default of the longest message: what receivers of spanlake take.
-pub(super) const DEFAULT_MESSAGE_BYTES: NonZeroUsize = NonZeroUsize::new(1 << 20).unwrap();
+const DEFAULT_MESSAGE_BYTES: NonZeroUsize = NonZeroUsize::new(1 << 20).unwrap();

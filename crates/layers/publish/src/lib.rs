@@ -22,7 +22,8 @@
 //!
 //! # Features
 //!
-//! `http` (default): [`HttpTransport`], the collector's own endpoint.
+//! Each brings a transport, of which `docs/publish.md` tells what it can lose: `http` (default) `HttpTransport`, the collector's own
+//! endpoint; `nats` `NatsTransport`, JetStream; `otlp` `OtlpTransport`; `zeromq` `ZmqTransport`, which pushes, and `ZmqPublisher`.
 //!
 //! # Example
 //!

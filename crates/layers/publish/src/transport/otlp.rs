@@ -44,6 +44,9 @@ pub struct OtlpTransport {
     signals: Signals,
     /// Segments whose logs are there, and whose spans are not.
     logged: Vec<(Stream, u64)>,
+    /// What was rejected of these logs, to be told when their spans are there too.
+    owed: Option<Loss>,
+    complaint: Option<Error>,
 }
 
 /// What is sent.
@@ -111,7 +114,7 @@ impl OtlpTransportBuilder {
         let Self { address, signals } = self;
         let client = address.client("OtlpTransport", "otlp")?;
         let (logs, traces) = (client.below(LOGS)?, client.below(TRACES)?);
-        Ok(OtlpTransport { client, logs, traces, signals, logged: Vec::new() })
+        Ok(OtlpTransport { client, logs, traces, signals, logged: Vec::new(), owed: None, complaint: None })
     }
 }
 
@@ -131,8 +134,8 @@ impl OtlpTransport {
     }
 
     /// Sends records as logs; gives what was not taken.
-    fn send_logs(&self, records: &[&Record<'_>], until: Instant) -> Result<Rejected, Undelivered> {
-        let body = logs(records.iter().copied()).encode_to_vec();
+    fn send_logs(&self, records: &[Record<'_>], until: Instant) -> Result<Rejected, Undelivered> {
+        let body = logs(records).encode_to_vec();
         let answer = self.post(&self.logs, &body, until)?;
         let answer = ExportLogsServiceResponse::decode(&*answer).map_err(|error| self.unknown(error))?;
         Ok(answer.partial_success.map(Rejected::from).unwrap_or_default())
@@ -173,27 +176,19 @@ impl Transport for OtlpTransport {
         let records: Vec<Record<'_>> = merge(&decoded).collect();
         let of = |number: u64| (parcel.stream().clone(), number);
         let is_logged = parcel.segments().all(|(number, _)| self.logged.contains(&of(number)));
-        let mut delivered = Delivered { refused, ..Delivered::default() };
         if !is_logged && !records.is_empty() {
-            let records: Vec<&Record<'_>> = records.iter().collect();
             let rejected = self.send_logs(&records, until)?;
-            delivered.lost = lost(&records, rejected.count);
-            delivered.complaint = self.complaint(&rejected, "logs");
+            let count = usize::try_from(rejected.count).unwrap_or(usize::MAX);
+            // Which were not taken is not said; the first so many give the levels.
+            records.iter().take(count).for_each(|record| lose(&mut self.owed, record));
+            self.complaint = self.complaint(&rejected, "logs").or(self.complaint.take());
             self.logged.extend(parcel.segments().map(|(number, _)| of(number)));
         }
         let complaint = self.send_spans(&records, until)?;
-        delivered.complaint = delivered.complaint.or(complaint);
         self.logged.retain(|logged| !parcel.segments().any(|(number, _)| *logged == of(number)));
-        Ok(delivered)
+        let complaint = self.complaint.take().or(complaint);
+        Ok(Delivered { refused, lost: self.owed.take(), complaint, ..Delivered::default() })
     }
-}
-
-/// Which were not taken is not said; the first so many give the levels.
-fn lost(records: &[&Record<'_>], count: u64) -> Option<Loss> {
-    let mut lost = None;
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    records.iter().take(count).for_each(|record| lose(&mut lost, record));
-    lost
 }
 
 impl From<ExportLogsPartialSuccess> for Rejected {

@@ -2,5 +2,7 @@
 
 #[cfg(all(feature = "http", feature = "nats", feature = "otlp", feature = "zeromq"))]
 mod conformance;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod publish;
 mod receiver;

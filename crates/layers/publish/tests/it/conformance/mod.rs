@@ -195,3 +195,23 @@ ask! {
     zeromq: Some(Collecting::<collector::Push>::new());
     jetstream: Nats::new();
 }
+
+#[test]
+fn a_record_that_is_too_long_to_be_pushed_is_skipped_and_counted() {
+    let mut side = Collecting::<collector::Push>::new();
+    side.start();
+    let most = std::num::NonZeroUsize::new(4000).expect("not zero");
+    let transport = spanlake_publish::ZmqTransport::push(side.address().to_string()).message_bytes(most);
+    let report = publish(transport.build().expect("a transport"), |guard| {
+        tracing::info!("before");
+        tracing::warn!("{}", "long ".repeat(1000));
+        tracing::info!("behind");
+        let _ = guard.flush(LONG);
+    });
+    assert_eq!((report.recorded, report.written, report.lost), (3, 2, 1), "{report:?}");
+    let records = arrived(&mut side, 3);
+    let messages: Vec<&str> =
+        records.iter().filter(|record| record.kind == Kind::Event).map(|it| &*it.message).collect();
+    assert_eq!(messages, ["before", "behind"]);
+    assert_eq!(records.iter().filter(|record| record.kind == Kind::Loss).count(), 1, "it is stated");
+}

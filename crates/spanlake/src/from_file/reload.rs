@@ -275,7 +275,9 @@ mod tests {
 
     #[test]
     fn each_key_of_a_file_changes_now_or_is_told_to_need_a_restart() {
-        let schema = serde_json::from_str::<serde_json::Value>(&spanlake_config::json_schema::<spanlake_config::Settings>()).expect("JSON");
+        let schema =
+            serde_json::from_str::<serde_json::Value>(&spanlake_config::json_schema::<spanlake_config::Settings>())
+                .expect("JSON");
         let keys = schema["properties"].as_object().expect("keys").keys().map(String::as_str);
         assert_eq!(keys.collect::<BTreeSet<_>>(), AT_START.into_iter().chain(WHILE_IT_RUNS).collect());
     }

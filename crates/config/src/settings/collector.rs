@@ -12,7 +12,7 @@ use crate::node::Node;
 use crate::reader::{Fields, Reader, Setting};
 use crate::setting::{Entries, Placed, Toggle};
 use crate::shape::{KindsShape, Shape};
-use crate::table::{Kinds, Table, kinds, read_kind, table, words};
+use crate::table::{Kinds, Table, Wrong, kinds, read_kind, refuse_wrong, table, words};
 use crate::units::Size;
 
 table! {
@@ -199,6 +199,12 @@ kinds! {
         "file" => File(FileSink),
         /// A file that is followed by the next one.
         "rolling_file" => RollingFile(RollingFileSink),
+        /// A Redis server: a stream, a channel, or both.
+        "redis" => Redis(RedisPlugin),
+        /// Another collector.
+        "forward" => Forward(ForwardPlugin),
+        /// A receiver of OTLP over HTTP.
+        "otlp" => Otlp(OtlpPlugin),
     }
 }
 
@@ -214,9 +220,75 @@ table! {
     }
 }
 
-fn has_one_secret(token: &Token) -> crate::table::Wrong {
+table! {
+    /// A Redis server: a stream, a channel, or both. An entry of the stream has the field `record`, the lake's JSON line, which
+    /// is what the channel gets too.
+    pub struct RedisPlugin {
+        /// The server, such as `redis://user:password@host:6379/0`, without TLS.
+        pub url: Secret<String>,
+        /// The stream that entries are added to; without it and a channel it is `spanlake`.
+        pub stream: Option<String>,
+        /// About how many entries the stream keeps; older ones give way.
+        pub max_len: NonZeroU64 = 1_000_000_i128,
+        /// The channel that records are published to.
+        pub channel: Option<String>,
+    }
+}
+
+table! {
+    /// Another collector, which takes records at its own endpoint.
+    pub struct ForwardPlugin {
+        /// The collector, such as `https://collector.internal:4600`.
+        pub url: String,
+        /// The token that opens it; better left to a file.
+        pub token: Option<Secret<String>>,
+        /// A file with the token.
+        pub token_file: Option<String>,
+        /// Certificates that are trusted in place of those that the machine trusts, as PEM.
+        pub roots: Option<String>,
+    }
+}
+
+table! {
+    /// A receiver of OTLP over HTTP, in protobuf.
+    pub struct OtlpPlugin {
+        /// The receiver, such as `http://127.0.0.1:4318`; `/v1/logs` and `/v1/traces` are below it.
+        pub url: String,
+        /// The token that opens it, sent as a bearer's; better left to a file.
+        pub token: Option<Secret<String>>,
+        /// A file with the token.
+        pub token_file: Option<String>,
+        /// Certificates that are trusted in place of those that the machine trusts, as PEM.
+        pub roots: Option<String>,
+        /// Whether all records are sent as logs.
+        pub logs: bool = true,
+        /// Whether tasks are sent as spans when they end.
+        pub spans: bool = true,
+    }
+}
+
+fn has_one_secret(token: &Token) -> Wrong {
     let is_one = token.secret.is_some() != token.file.is_some();
     (!is_one).then_some(("a token stands here or in a file", "one of `secret` and `file`"))
+}
+
+/// What is wrong with a plugin's own keys together.
+fn wrong_with(plugin: &PluginKind) -> Wrong {
+    match plugin {
+        PluginKind::Lake(lake) => {
+            (!lake.jsonl && !lake.parquet).then_some(("the lake has no format", "`jsonl` or `parquet` that is on"))
+        }
+        PluginKind::Forward(forward) => two_tokens(&forward.token, &forward.token_file),
+        PluginKind::Otlp(otlp) if !otlp.logs && !otlp.spans => {
+            Some(("nothing would be sent", "`logs` or `spans` that is on"))
+        }
+        PluginKind::Otlp(otlp) => two_tokens(&otlp.token, &otlp.token_file),
+        _ => None,
+    }
+}
+
+fn two_tokens(token: &Option<Secret<String>>, file: &Option<String>) -> Wrong {
+    (token.is_some() && file.is_some()).then_some(("there are two tokens", "one of `token` and `token_file`"))
 }
 
 // === impl Plugin ===
@@ -237,6 +309,7 @@ impl Setting for Plugin {
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let known_faults = reader.faults.len();
         let shape = Self::all_kinds();
         let word = super::sinks::as_map(node);
         let mut fields = Fields::of(word.as_ref().unwrap_or(node), &Self::shape(), reader)?;
@@ -244,7 +317,9 @@ impl Setting for Plugin {
         let kind = PluginKind::take(kind, &mut fields, reader);
         let common = PluginCommon::take(&mut fields, reader);
         fields.finish(Some(&shape), reader);
-        Some(Self { kind: kind?, common: common? })
+        let kind = kind?;
+        refuse_wrong(wrong_with(&kind), node, known_faults, reader)?;
+        Some(Self { kind, common: common? })
     }
 }
 
@@ -259,14 +334,6 @@ impl Whole for Collector {
             && pull.listen.parse::<std::net::SocketAddr>().is_err()
         {
             faults.push(no_address(&pull.listen, "receive.zeromq_pull.listen"));
-        }
-        for (name, plugin) in self.plugins.iter() {
-            if let PluginKind::Lake(lake) = &plugin.kind
-                && !(lake.jsonl || lake.parquet)
-            {
-                let fault = Fault::new(lake.path.span, "the lake has no format").key(format!("plugins.{name}"));
-                faults.push(fault.expected("`jsonl` or `parquet` that is on"));
-            }
         }
         match self.listen.parse::<std::net::SocketAddr>() {
             Err(_) => faults.push(no_address(&self.listen, "listen")),

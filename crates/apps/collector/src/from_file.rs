@@ -10,6 +10,12 @@ use spanlake_wire::level::Severity;
 
 use crate::collector::{Collector, CollectorBuilder};
 use crate::http::{Limits, Tls};
+#[cfg(feature = "forward")]
+use crate::plugins::ForwardPlugin;
+#[cfg(feature = "otlp")]
+use crate::plugins::OtlpPlugin;
+#[cfg(feature = "redis")]
+use crate::plugins::RedisPlugin;
 use crate::plugins::{LakePlugin, Match, SinkPlugin};
 use crate::queue::Options;
 use crate::receive::{Pull, Subscribe};
@@ -81,7 +87,13 @@ fn add(builder: CollectorBuilder, name: &str, plugin: &settings::Plugin) -> Resu
         }
         PluginKind::File(file) => builder.plugin(name, wanted, SinkPlugin::new(made::file(file)?)),
         PluginKind::RollingFile(file) => builder.plugin(name, wanted, SinkPlugin::new(made::rolling(file)?)),
-        _ => return Err(invalid("a plugin of this kind is not built in").with("plugin", name)),
+        #[cfg(feature = "redis")]
+        PluginKind::Redis(redis) => builder.plugin(name, wanted, redis_plugin(redis)?),
+        #[cfg(feature = "forward")]
+        PluginKind::Forward(forward) => builder.plugin(name, wanted, forward_plugin(forward)?),
+        #[cfg(feature = "otlp")]
+        PluginKind::Otlp(otlp) => builder.plugin(name, wanted, otlp_plugin(otlp)?),
+        _ => return Err(invalid("this spanlaked is built without the feature for such a plugin").with("plugin", name)),
     })
 }
 
@@ -90,6 +102,40 @@ fn lake_plugin(lake: &settings::LakePlugin) -> LakePlugin {
         (true, false) => LakePlugin::jsonl(lake.path.as_str()),
         (false, true) => LakePlugin::parquet(lake.path.as_str()),
         _ => LakePlugin::new(lake.path.as_str()),
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis_plugin(redis: &settings::RedisPlugin) -> Result<RedisPlugin, Error> {
+    let mut plugin = RedisPlugin::new(&redis.url)?.max_len(redis.max_len);
+    if let Some(stream) = &redis.stream {
+        plugin = plugin.stream(stream);
+    }
+    Ok(match &redis.channel {
+        Some(channel) => plugin.channel(channel),
+        None => plugin,
+    })
+}
+
+#[cfg(feature = "forward")]
+fn forward_plugin(forward: &settings::ForwardPlugin) -> Result<ForwardPlugin, Error> {
+    let settings::ForwardPlugin { url, token, token_file, roots, .. } = forward;
+    ForwardPlugin::new(url, client_token(token, token_file)?.as_ref(), roots.as_deref().map(Path::new))
+}
+
+#[cfg(feature = "otlp")]
+fn otlp_plugin(otlp: &settings::OtlpPlugin) -> Result<OtlpPlugin, Error> {
+    let settings::OtlpPlugin { url, token, token_file, roots, .. } = otlp;
+    let token = client_token(token, token_file)?;
+    Ok(OtlpPlugin::new(url, token.as_ref(), roots.as_deref().map(Path::new))?.logs(otlp.logs).spans(otlp.spans))
+}
+
+/// The token by which a plugin opens somebody else.
+#[cfg(feature = "client")]
+fn client_token(token: &Option<Secret<String>>, file: &Option<String>) -> Result<Option<Secret<String>>, Error> {
+    match file {
+        Some(file) => read_token(Path::new(file)).map(Some),
+        None => Ok(token.clone()),
     }
 }
 

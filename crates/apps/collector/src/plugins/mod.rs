@@ -1,13 +1,27 @@
 //! Plugins: where records end that a collector keeps. Each has its own thread, its own progress in the queue, and its own
 //! troubles.
 
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "forward")]
+mod forward;
 mod lake;
 mod matching;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(feature = "redis")]
+mod redis;
 mod runner;
 mod sink;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{DEFAULT_MAX_LEN, DEFAULT_STREAM, RedisPlugin};
+#[cfg(feature = "forward")]
+pub use forward::ForwardPlugin;
 pub use lake::LakePlugin;
 pub use matching::Match;
+#[cfg(feature = "otlp")]
+pub use otlp::OtlpPlugin;
 pub use runner::{Dead, PluginReport};
 pub(crate) use runner::{Runner, Steering};
 pub use sink::SinkPlugin;

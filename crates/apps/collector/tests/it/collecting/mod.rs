@@ -2,7 +2,14 @@
 
 mod control;
 mod delivery;
+#[cfg(feature = "forward")]
+mod forward;
 mod hostile;
 mod network;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod plugins;
+#[cfg(feature = "redis")]
+mod redis;
+mod settings;
 mod stand;

@@ -1,8 +1,12 @@
 //! Records that go from one collector to the next.
 
-use spanlake_collector::{ForwardPlugin, LakePlugin, Match, Right, Token, Tokens};
-use spanlake_core::{LevelFilter, Outcome, Secret, SinkState};
+use std::num::NonZeroU64;
 
+use spanlake_collector::{ForwardPlugin, LakePlugin, Limits, Match, Plugin, Right, Token, Tokens};
+use spanlake_core::segment::{Message, RecordHead, SegmentWriter};
+use spanlake_core::{Batch, Level, LevelFilter, Outcome, Secret, SinkState, Source};
+
+use super::network::{FORWARD, MUTE, Network};
 use super::stand::{LONG, Stand, publish};
 
 fn to(url: &str) -> ForwardPlugin {
@@ -29,6 +33,30 @@ fn what_passes_two_collectors_is_there_once_and_as_it_was() {
     assert_eq!(there.len(), 10_000);
     assert_eq!(here, there);
     assert!(there.iter().any(|record| record.outcome == Some(Outcome::Succeeded) && record.context.contains("ada")));
+}
+
+#[test]
+fn what_is_too_much_for_one_request_goes_in_several() {
+    let far = Stand::new();
+    let mut limits = Limits::default();
+    limits.batch_bytes = 6 << 20;
+    let lake = LakePlugin::jsonl(far.lake());
+    let second = far.run(far.builder().limits(limits).plugin("lake", Match::default(), lake));
+    let mut writer = SegmentWriter::new(&Source::this_process("orders"));
+    let mut text = Message::default();
+    for row in 0..300 {
+        text.set(&format!("{row} {}", "long ".repeat(12_000)));
+        let head = RecordHead { level: Level::INFO, callsite: None, task: None, seq: 0, ts_ns: row };
+        writer.event(&head, &text, &[]);
+    }
+    let segment = writer.take();
+    let decoded = segment.decode().expect("a segment");
+    let records: Vec<_> = decoded.records().collect();
+    to(&second.url()).write(&Batch::new(&records, LevelFilter::TRACE)).expect("it arrives");
+    second.wait(|collector| collector.plugins()[0].written >= 300);
+    second.stop();
+    let messages = far.messages();
+    assert_eq!((messages.len(), messages.values().max()), (300, Some(&1)));
 }
 
 #[test]
@@ -94,6 +122,49 @@ fn while_the_far_collector_is_away_the_near_one_keeps_what_is_for_it() {
     back.stop();
     let messages = far.messages();
     assert_eq!((messages.len(), messages.values().max()), (2000, Some(&1)));
+}
+
+#[test]
+fn what_arrived_without_an_answer_is_known_when_it_comes_again() {
+    let (near, far) = (Stand::new(), Stand::new());
+    let second = far.start();
+    let network = Network::to(second.address);
+    network.set(MUTE);
+    let url = format!("http://{}", network.address);
+    let first = near.run(near.builder().plugin("far", Match::default(), to(&url)));
+    publish(first.publisher(), |_| (0..1000).for_each(|row| tracing::info!("row {row}")));
+    second.wait(|collector| collector.plugins()[0].written >= 1);
+    first.wait(|collector| collector.plugins()[0].errors >= 3);
+    assert_eq!(first.collector().plugins()[0].written, 0);
+    network.set(FORWARD);
+    first.wait(|collector| collector.plugins()[0].written >= 1000);
+    first.stop();
+    second.wait(|collector| collector.plugins()[0].written >= 1000);
+    second.stop();
+    let messages = far.messages();
+    assert_eq!((messages.len(), messages.values().max()), (1000, Some(&1)));
+}
+
+#[test]
+fn who_asks_for_a_pause_gets_it() {
+    let (near, far) = (Stand::new(), Stand::new());
+    let mut limits = Limits::default();
+    limits.sender_bytes_per_second = NonZeroU64::new(2000);
+    let lake = LakePlugin::jsonl(far.lake());
+    let second = far.run(far.builder().limits(limits).plugin("lake", Match::default(), lake));
+    let first = near.run(near.builder().plugin("far", Match::default(), to(&second.url())));
+    for part in 0..2 {
+        publish(first.publisher(), |_| (0..200).for_each(|row| tracing::info!("{part} {row}")));
+        first.wait(|collector| collector.plugins()[0].written >= 1);
+    }
+    let is_away = |error: String| error.contains("asked for a pause");
+    first.wait(|collector| collector.plugins()[0].last_error.clone().is_some_and(is_away));
+    first.wait(|collector| collector.plugins()[0].written >= 400);
+    first.stop();
+    second.wait(|collector| collector.plugins()[0].written >= 400);
+    second.stop();
+    let messages = far.messages();
+    assert_eq!((messages.len(), messages.values().max()), (400, Some(&1)));
 }
 
 #[test]

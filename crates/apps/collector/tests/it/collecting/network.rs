@@ -11,20 +11,22 @@ use spanlake_publish::HttpTransport;
 
 use super::stand::{LONG, Stand, publish, publisher};
 
-const FORWARD: u8 = 0;
+pub(crate) const FORWARD: u8 = 0;
 /// Connections end in the middle of what they carry.
 const CUT: u8 = 1;
 /// Nothing arrives any more, in either direction, and nobody says so.
 const HOLE: u8 = 2;
+/// What is asked arrives, and connections end instead of the answer.
+pub(crate) const MUTE: u8 = 3;
 
 /// Something between a program and its collector.
-struct Network {
-    address: SocketAddr,
+pub(crate) struct Network {
+    pub(crate) address: SocketAddr,
     mode: Arc<AtomicU8>,
 }
 
 impl Network {
-    fn to(collector: SocketAddr) -> Self {
+    pub(crate) fn to(collector: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
         let (address, mode) = (listener.local_addr().expect("an address"), Arc::new(AtomicU8::new(FORWARD)));
         let shared = Arc::clone(&mode);
@@ -35,25 +37,26 @@ impl Network {
                 };
                 let ends = (near.try_clone().expect("a handle"), far.try_clone().expect("a handle"));
                 let (there, back) = (Arc::clone(&shared), Arc::clone(&shared));
-                thread::spawn(move || carry(near, far, &there));
-                thread::spawn(move || carry(ends.1, ends.0, &back));
+                thread::spawn(move || carry(near, far, &there, &[FORWARD, MUTE]));
+                thread::spawn(move || carry(ends.1, ends.0, &back, &[FORWARD]));
             }
         });
         Self { address, mode }
     }
 
-    fn set(&self, mode: u8) {
+    pub(crate) fn set(&self, mode: u8) {
         self.mode.store(mode, Ordering::Relaxed);
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8) {
+/// Carries bytes as long as the mode is one of those that let them through this way.
+fn carry(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8, open: &[u8]) {
     let mut bytes = [0; 4096];
     while let Ok(count) = from.read(&mut bytes)
         && count > 0
     {
         match mode.load(Ordering::Relaxed) {
-            FORWARD if to.write_all(&bytes[..count]).is_ok() => {}
+            mode if open.contains(&mode) && to.write_all(&bytes[..count]).is_ok() => {}
             HOLE => {}
             _ => break,
         }

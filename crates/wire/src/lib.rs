@@ -37,6 +37,7 @@ mod json;
 pub mod scoped;
 mod cbor;
 pub mod notification;
+pub mod zmtp;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 

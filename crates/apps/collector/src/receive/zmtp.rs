@@ -6,25 +6,9 @@
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
 
+use spanlake_wire::zmtp::{self, COMMAND, GREETING, LONG, MORE, put_frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-
-/// Signature, version 3.0, the mechanism `NULL`; we are no server to it.
-const GREETING: [u8; 64] = {
-    let mut greeting = [0; 64];
-    greeting[0] = 0xff;
-    greeting[9] = 0x7f;
-    greeting[10] = 3;
-    greeting[12] = b'N';
-    greeting[13] = b'U';
-    greeting[14] = b'L';
-    greeting[15] = b'L';
-    greeting
-};
-
-const MORE: u8 = 1;
-const LONG: u8 = 2;
-const COMMAND: u8 = 4;
 
 /// Longest command that anybody needs.
 const MOST_COMMAND_BYTES: u64 = 1024;
@@ -59,23 +43,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.stream.write_all(&GREETING).await?;
         let mut theirs = [0; 64];
         self.stream.read_exact(&mut theirs).await?;
-        let is_zmtp = theirs[0] == 0xff && theirs[9] & 1 == 1 && theirs[10] >= 3;
-        if !is_zmtp || theirs[12..17] != *b"NULL\0" {
+        if !zmtp::is_greeting(&theirs) {
             return Err(malformed("no greeting of ZMTP 3 without security"));
         }
-        let mut ready = b"\x05READY\x0bSocket-Type".to_vec();
-        ready.extend_from_slice(&(socket.len() as u32).to_be_bytes());
-        ready.extend_from_slice(socket.as_bytes());
-        self.send(COMMAND, &ready).await?;
+        self.send(&zmtp::ready(socket)).await?;
         match self.frame().await? {
-            Frame::Command(command) if command.starts_with(b"\x05READY") => Ok(()),
+            Frame::Command(command) if zmtp::is_ready(&command) => Ok(()),
             _ => Err(malformed("the peer is not ready")),
         }
     }
 
     /// Asks for messages whose first frame begins so.
     pub(super) async fn subscribe(&mut self, topic: &str) -> Result<()> {
-        self.send(0, &[b"\x01", topic.as_bytes()].concat()).await
+        let mut frame = Vec::new();
+        put_frame(&mut frame, 0, &[b"\x01", topic.as_bytes()].concat());
+        self.send(&frame).await
     }
 
     /// The frames of the next message. An error ends the connection; a message that is too long is one of kind `FileTooLarge`.
@@ -100,11 +82,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Answers to who asks whether somebody is there.
     async fn obey(&mut self, command: &[u8]) -> Result<()> {
-        let Some(ping) = command.strip_prefix(b"\x04PING") else {
-            return Ok(());
-        };
-        let context = ping.get(2..).unwrap_or_default();
-        self.send(COMMAND, &[b"\x04PONG", context.get(..context.len().min(16)).unwrap_or_default()].concat()).await
+        match zmtp::ping(command) {
+            Some(context) => self.send(&zmtp::pong(context)).await,
+            None => Ok(()),
+        }
     }
 
     async fn frame(&mut self) -> Result<Frame> {
@@ -128,9 +109,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(if is_command { Frame::Command(bytes) } else { Frame::Part { bytes, has_more: flags & MORE != 0 } })
     }
 
-    async fn send(&mut self, flags: u8, bytes: &[u8]) -> Result<()> {
-        let len = u8::try_from(bytes.len()).map_err(|_| malformed("a frame of ours is too long"))?;
-        self.stream.write_all(&[&[flags, len], bytes].concat()).await?;
+    async fn send(&mut self, frame: &[u8]) -> Result<()> {
+        self.stream.write_all(frame).await?;
         self.stream.flush().await
     }
 }

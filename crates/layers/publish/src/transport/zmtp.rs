@@ -5,22 +5,7 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Signature, version 3.0, the mechanism `NULL`; we are no server to it.
-const GREETING: [u8; 64] = {
-    let mut greeting = [0; 64];
-    greeting[0] = 0xff;
-    greeting[9] = 0x7f;
-    greeting[10] = 3;
-    greeting[12] = b'N';
-    greeting[13] = b'U';
-    greeting[14] = b'L';
-    greeting[15] = b'L';
-    greeting
-};
-
-const MORE: u8 = 1;
-const LONG: u8 = 2;
-const COMMAND: u8 = 4;
+use spanlake_wire::zmtp::{self, COMMAND, GREETING, LONG, MORE, put_frame};
 
 /// Longest frame that a peer may send: a command, or a topic that it subscribes to.
 const MOST_FRAME_BYTES: u64 = 1024;
@@ -51,17 +36,6 @@ pub(super) fn put_message(out: &mut Vec<u8>, topic: &[u8], body: &[u8]) {
     put_frame(out, 0, body);
 }
 
-fn put_frame(out: &mut Vec<u8>, flags: u8, bytes: &[u8]) {
-    match u8::try_from(bytes.len()) {
-        Ok(len) => out.extend_from_slice(&[flags, len]),
-        Err(_) => {
-            out.push(flags | LONG);
-            out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(bytes);
-}
-
 impl Connection {
     /// Greets a peer as a socket of this type.
     pub(super) fn greet(stream: TcpStream, socket: &str, until: Instant) -> Result<Self> {
@@ -70,18 +44,12 @@ impl Connection {
         connection.write(&mut &GREETING[..], until)?;
         let mut theirs = [0; 64];
         connection.read(&mut theirs, until)?;
-        let is_zmtp = theirs[0] == 0xff && theirs[9] & 1 == 1 && theirs[10] >= 3;
-        if !is_zmtp || theirs[12..17] != *b"NULL\0" {
+        if !zmtp::is_greeting(&theirs) {
             return Err(malformed("the peer does not greet by ZMTP 3 without security"));
         }
-        let mut ready = b"\x05READY\x0bSocket-Type".to_vec();
-        ready.extend_from_slice(&(socket.len() as u32).to_be_bytes());
-        ready.extend_from_slice(socket.as_bytes());
-        let mut frame = Vec::new();
-        put_frame(&mut frame, COMMAND, &ready);
-        connection.write(&mut &frame[..], until)?;
+        connection.write(&mut &zmtp::ready(socket)[..], until)?;
         match connection.frame(until)? {
-            (flags, command) if flags & COMMAND != 0 && command.starts_with(b"\x05READY") => Ok(connection),
+            (flags, command) if flags & COMMAND != 0 && zmtp::is_ready(&command) => Ok(connection),
             _ => Err(malformed("the peer is not ready")),
         }
     }
@@ -103,9 +71,8 @@ impl Connection {
     pub(super) fn hear(&mut self, until: Instant) -> Result<Said> {
         let (flags, frame) = self.frame(until)?;
         if flags & COMMAND != 0 {
-            if let Some(ping) = frame.strip_prefix(b"\x04PING") {
-                let context = ping.get(2..).unwrap_or_default();
-                return Ok(Said::Ping(context.get(..context.len().min(16)).unwrap_or_default().to_vec()));
+            if let Some(context) = zmtp::ping(&frame) {
+                return Ok(Said::Ping(context.to_vec()));
             }
             let subscribed = frame.strip_prefix(b"\x09SUBSCRIBE").map(|topic| Said::Subscribe(topic.to_vec()));
             let cancelled = || frame.strip_prefix(b"\x06CANCEL").map(|topic| Said::Cancel(topic.to_vec()));
@@ -150,9 +117,7 @@ impl Connection {
 
     /// Says that somebody is here.
     pub(super) fn pong(&mut self, context: &[u8], until: Instant) -> Result<()> {
-        let mut frame = Vec::new();
-        put_frame(&mut frame, COMMAND, &[b"\x04PONG", context].concat());
-        self.write(&mut &frame[..], until)
+        self.write(&mut &zmtp::pong(context)[..], until)
     }
 
     fn frame(&mut self, until: Instant) -> Result<(u8, Vec<u8>)> {

@@ -45,7 +45,7 @@ impl Lines {
     }
 
     pub(crate) fn event(&mut self, ms: u64, level: &str, task: &str, message: &str, fields: Value) -> &mut Self {
-        let name = self.names.get(task).cloned().unwrap_or_default();
+        let name = self.names.get(task).map_or("unseen", String::as_str).to_owned();
         self.put(ms, level, "event", task, &name, json!({"message": message, "fields": fields}))
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use spanlake_core::disk::{self, Disk};
 use spanlake_core::spool::Ledger;
 use spanlake_core::sync::Arc;
-use spanlake_core::{Batch, Error, Sink, Source};
+use spanlake_core::{Batch, Category, Error, Record, Sink, Source, Stage};
 use spanlake_lake::{JsonlSink, ParquetSink, take_back};
 
 use super::Plugin;
@@ -16,6 +16,8 @@ use super::Plugin;
 /// queue knows of is taken back at the next start, and comes again from the queue.
 pub struct LakePlugin {
     sinks: Vec<Box<dyn Sink>>,
+    /// A batch that a sink failed to take, and how many sinks before that one have it.
+    begun: Option<(BatchName, usize)>,
     ledger: Ledger,
     disk: Arc<dyn Disk>,
 }
@@ -46,16 +48,35 @@ impl LakePlugin {
 
     fn of(sinks: Vec<Box<dyn Sink>>, lake: &Path, writer: &Source, disk: Arc<dyn Disk>) -> Self {
         let recipes = sinks.iter().filter_map(|sink| sink.recipe()).collect();
-        Self { ledger: Ledger::new(writer, lake, recipes), sinks, disk }
+        Self { ledger: Ledger::new(writer, lake, recipes), sinks, begun: None, disk }
     }
 }
 
+/// By which a batch is known when it comes again: how many records it has, and time and number of the first and the last.
+type BatchName = (usize, Option<(i64, u64)>, Option<(i64, u64)>);
+
+fn name_of(batch: &Batch<'_>) -> BatchName {
+    let name = |record: &Record<'_>| (record.ts_ns, record.seq);
+    (batch.records().count(), batch.records().next().map(name), batch.records().last().map(name))
+}
+
 impl Plugin for LakePlugin {
+    /// Each sink takes it once, also where a later one fails and it is written again.
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        self.sinks.iter_mut().try_for_each(|sink| sink.write(batch))
+        let name = name_of(batch);
+        let have_it = self.begun.take().filter(|(begun, _)| *begun == name).map_or(0, |(_, sinks)| sinks);
+        for (at, sink) in self.sinks.iter_mut().enumerate().skip(have_it) {
+            sink.write(batch).inspect_err(|_| self.begun = Some((name, at)))?;
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Error> {
+        if self.begun.is_some() {
+            // What a sink has of it is behind the last note, and is taken back at the next start.
+            let why = "a batch is in one format and not in the other";
+            return Err(Error::new(Stage::Handler, "LakePlugin", Category::Io, why).recoverable());
+        }
         self.sinks.iter_mut().try_for_each(|sink| sink.flush())
     }
 

@@ -78,6 +78,15 @@ pub struct PluginReport {
     pub last_error: Option<String>,
 }
 
+/// Where a batch is when the runner is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Plugin,
+    DeadLetters,
+    /// The collector stopped before anybody took it.
+    Queue,
+}
+
 // === impl Runner ===
 
 impl Runner {
@@ -97,7 +106,9 @@ impl Runner {
         let mut flush_at = Instant::now() + self.flush_every;
         while !self.steering.is_over() {
             match self.reader.next(Instant::now() + TICK) {
-                Ok(Some(items)) => self.deliver(&items),
+                // What the plugin has not got now is there at the next start, with all behind it.
+                Ok(Some(items)) if !self.deliver(&items) => break,
+                Ok(Some(_)) => {}
                 Ok(None) if self.steering.stops() => break,
                 Ok(None) => {}
                 Err(error) => {
@@ -139,22 +150,26 @@ impl Runner {
         }
     }
 
-    /// Gives the plugin what it is to get of these, however long that takes.
-    fn deliver(&mut self, items: &Items) {
+    /// Gives the plugin what it is to get of these, however long that takes; gives whether it, or the dead letters, have it when the
+    /// collector stops.
+    fn deliver(&mut self, items: &Items) -> bool {
         let decoded: Vec<_> = items.iter().filter_map(|entry| Decoded::read(entry.segment).ok()).collect();
         let all: Vec<Record<'_>> = merge(&decoded).collect();
         let canaries = all.iter().filter_map(|record| self.canary.of(record)).max();
         let count = all.len();
         let records: Vec<Record<'_>> = all.into_iter().filter(|record| self.wanted.fits(record)).collect();
         lock(&self.report).filtered += (count - records.len()) as u64;
-        if records.is_empty() || self.write(&records) {
+        let place = if records.is_empty() { Place::Plugin } else { self.write(&records) };
+        if place == Place::Plugin {
             canaries.into_iter().for_each(|made| self.canary.arrive(&self.name, made));
         }
-        self.passed = Some(items.last());
+        if place != Place::Queue {
+            self.passed = Some(items.last());
+        }
+        place != Place::Queue
     }
 
-    /// Gives whether the plugin has it, and not the dead letters.
-    fn write(&mut self, records: &[Record<'_>]) -> bool {
+    fn write(&mut self, records: &[Record<'_>]) -> Place {
         let batch = Batch::new(records, LevelFilter::TRACE);
         let count = records.iter().filter(|record| record.kind != Kind::Loss).count() as u64;
         let mut tries = 0;
@@ -164,7 +179,7 @@ impl Runner {
                     let mut report = lock(&self.report);
                     report.written += count;
                     report.state = if report.dead > 0 { SinkState::Degraded } else { SinkState::Ok };
-                    return true;
+                    return Place::Plugin;
                 }
                 Err(error) => error,
             };
@@ -174,25 +189,25 @@ impl Runner {
                 return self.bury(records, count);
             }
             if !self.pause(tries) {
-                return false;
+                return Place::Queue;
             }
         }
     }
 
     /// Puts a batch to the dead letters; where that fails too it is tried until it works.
-    fn bury(&mut self, records: &[Record<'_>], count: u64) -> bool {
+    fn bury(&mut self, records: &[Record<'_>], count: u64) -> Place {
         let mut tries = 0;
         while let Err(error) = self.dead.write(records) {
             self.note_failure(&error);
             tries += 1;
             if !self.pause(tries) {
-                return false;
+                return Place::Queue;
             }
         }
         let mut report = lock(&self.report);
         report.dead += count;
         report.state = SinkState::Degraded;
-        false
+        Place::DeadLetters
     }
 
     /// Makes progress known that is durable.

@@ -132,3 +132,20 @@ fn what_a_plugin_has_is_not_given_to_it_again_after_a_restart() {
     }
     assert_eq!(test.messages(), ["0", "1", "2"]);
 }
+
+#[test]
+fn what_a_plugin_had_not_got_when_the_collector_stopped_is_there_at_the_next_start() {
+    let stand = Stand::new();
+    let test = Test { can_be_helped: true, ..Test::default() };
+    test.fails.store(true, Ordering::Relaxed);
+    let running = stand.run(stand.builder().plugin("test", Match::default(), test.clone()));
+    publish(running.publisher(), |_| (0..100).for_each(|row| tracing::info!("{row}")));
+    running.wait(|_| test.tries.load(Ordering::Relaxed) > 1);
+    running.stop();
+    assert_eq!(test.messages(), [""; 0]);
+    test.fails.store(false, Ordering::Relaxed);
+    let running = stand.run(stand.builder().plugin("test", Match::default(), test.clone()));
+    running.wait(|collector| collector.plugins()[0].written >= 100);
+    running.stop();
+    assert_eq!(test.messages(), (0..100).map(|row| row.to_string()).collect::<Vec<_>>());
+}

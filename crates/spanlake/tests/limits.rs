@@ -75,7 +75,8 @@ fn assert_told(report: &Report, records: &[OwnedRecord]) {
     let lost = report.losses;
     assert_eq!((lost.total(), report.lost), (lost.of(Cause::Budget), lost.of(Cause::Budget)), "{report:#?}");
     let by_level = [Level::TRACE, Level::INFO, Level::WARN, Level::ERROR].map(|level| lost.at(Cause::Budget, level));
-    assert!(by_level.is_sorted_by(|less_severe, more| less_severe >= more) && by_level[2] > 0, "{by_level:?}");
+    // One record more where the allowance ends between a warning and the error behind it.
+    assert!(by_level.is_sorted_by(|less_severe, more| less_severe + 1 >= *more) && by_level[2] > 0, "{by_level:?}");
 
     let (statements, kept): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == Kind::Loss);
     assert_eq!(kept.len() as u64, report.written);

@@ -13,7 +13,7 @@ use spanlake_wire::exchange::Stream;
 
 use crate::outbox::{Numbered, Outbox};
 use crate::publisher::TRY_FOR;
-use crate::transport::{Parcel, Transport, Undelivered};
+use crate::transport::{self, Parcel, Transport, Undelivered};
 
 /// What a ledger calls a publisher, so that nobody recovers its spool to a lake.
 const KIND: &str = "publish";
@@ -144,7 +144,7 @@ impl Adopted {
             let service = &self.orphan.ledger.source.service;
             let count = segments.len();
             let parcel = Parcel { stream: &self.stream, sequence, service, segments };
-            match transport.send(&parcel, Instant::now() + TRY_FOR) {
+            match transport::send(transport, &parcel, Instant::now() + TRY_FOR) {
                 Ok(delivered) => {
                     most_bytes = batch_bytes;
                     delivered.complaint.iter().for_each(&mut note);

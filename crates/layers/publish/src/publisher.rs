@@ -133,7 +133,7 @@ impl Publisher {
             let (service, segments) = (&self.buffer.source().service, self.outbox.first(most_bytes));
             let parcel = Parcel { stream: &self.stream, sequence, service, segments };
             let count = segments.len();
-            match self.transport.send(&parcel, Instant::now() + TRY_FOR) {
+            match transport::send(&mut *self.transport, &parcel, Instant::now() + TRY_FOR) {
                 Ok(delivered) => self.settle(count, &delivered),
                 Err(Undelivered::TooMany(_)) if count > 1 => most_bytes = 0,
                 Err(Undelivered::TooMany(error) | Undelivered::Never(error)) => self.give_up(count, error),
@@ -151,7 +151,7 @@ impl Publisher {
         let sequence = self.buffer.lowest_number().unwrap_or_else(|| self.outbox.lowest_number());
         let service = &self.buffer.source().service;
         let parcel = Parcel { stream: &self.stream, sequence, service, segments: &[] };
-        match self.transport.send(&parcel, Instant::now() + TRY_FOR) {
+        match transport::send(&mut *self.transport, &parcel, Instant::now() + TRY_FOR) {
             Ok(delivered) => self.settle(0, &delivered),
             Err(Undelivered::NotNow(error, after)) => {
                 self.fail(&error, after);

@@ -24,10 +24,11 @@ pub use otlp::{OtlpTransport, OtlpTransportBuilder, Signals};
 #[cfg(feature = "zeromq")]
 pub use zeromq::{ZmqPublisher, ZmqPublisherBuilder, ZmqTransport, ZmqTransportBuilder};
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use spanlake_core::segment::{Decoded, Segment};
-use spanlake_core::{Cause, Error, Kind, Loss, Record};
+use spanlake_core::{Category, Cause, Error, Kind, Loss, Record, Stage};
 use spanlake_wire::exchange::{Stream, Verbosity};
 
 use crate::outbox::Numbered;
@@ -116,6 +117,18 @@ impl<'a> Parcel<'a> {
         }
         (decoded, unread)
     }
+}
+
+/// Sends by a transport of other people's making: a panic of it is a failure, and the publisher goes on.
+pub(crate) fn send(
+    transport: &mut dyn Transport,
+    parcel: &Parcel<'_>,
+    until: Instant,
+) -> Result<Delivered, Undelivered> {
+    catch_unwind(AssertUnwindSafe(|| transport.send(parcel, until))).unwrap_or_else(|_| {
+        let error = Error::new(Stage::Handler, "Transport", Category::Unexpected, "the transport panicked");
+        Err(Undelivered::NotNow(error, None))
+    })
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {

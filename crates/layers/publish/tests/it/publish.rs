@@ -282,3 +282,18 @@ fn what_is_never_taken_of_a_dead_process_does_not_hold_up_the_rest() {
         assert!(parcels < 100, "{parcels}");
     }
 }
+
+#[test]
+fn a_transport_that_panics_costs_no_record() {
+    let receiver = Receiver::default();
+    receiver.set(Behaviour::Panic);
+    let guard = publish(builder(&receiver), |guard| {
+        tracing::info!("once");
+        receiver.wait(|state| state.parcels > 1);
+        assert!(guard.report().sinks[0].last_error.as_ref().is_some_and(|error| error.contains("panicked")));
+        receiver.set(Behaviour::Keep);
+    });
+    let report = guard.shutdown(LONG).expect("an end in time");
+    assert_eq!((report.written, report.lost), (1, 0), "{report:?}");
+    assert_eq!(receiver.messages(), ["once"]);
+}

@@ -31,6 +31,7 @@ pub(crate) enum Behaviour {
     #[default]
     Keep,
     Away,
+    Panic,
     /// Stores, and its reply is lost.
     Forgetful,
     /// Takes one segment at a time.
@@ -92,9 +93,14 @@ impl Transport for Receiver {
 
     fn send(&mut self, parcel: &Parcel<'_>, _: Instant) -> Result<Delivered, Undelivered> {
         let failed = || Error::new(Stage::Handler, "Receiver", Category::Io, "as it was told");
+        let panics = self.state(|state| {
+            state.parcels += 1;
+            matches!(state.behaviour, Behaviour::Panic)
+        });
+        self.0.1.notify_all();
+        assert!(!panics, "as it was told");
         let mut state = self.0.0.lock().expect("no test panics here");
         let state = &mut *state;
-        state.parcels += 1;
         let count = parcel.segments().count();
         let result = match state.behaviour {
             Behaviour::Away => Err(Undelivered::NotNow(failed(), Some(Duration::from_millis(10)))),

@@ -50,7 +50,8 @@ fn what_an_hour_has_no_room_for_is_lost_by_level_and_said() {
 fn log_within_an_allowance(lake: &Path) -> Report {
     let allowance = NonZeroU64::new(600_000).expect("not zero");
     let keeper = Keeper::new(lake, Limits::new().max_bytes_per_hour(allowance));
-    let sinks = CaptureLayer::builder().level(LevelFilter::TRACE).drain_every(Duration::from_millis(1));
+    // Drained by the flushes alone, so that no batch ends between a warning and the error behind it, wherever the thread was then.
+    let sinks = CaptureLayer::builder().level(LevelFilter::TRACE).drain_every(LONG);
     let sinks = sinks.sink(JsonlSink::new(lake).keeper(&keeper)).sink(SystemLogSink::new(lake).keeper(&keeper));
     let (capture, guard) = sinks.policy(Policy::Block(LONG)).build().expect("a thread");
     tracing::subscriber::with_default(tracing_subscriber::registry().with(capture), || {
@@ -75,8 +76,7 @@ fn assert_told(report: &Report, records: &[OwnedRecord]) {
     let lost = report.losses;
     assert_eq!((lost.total(), report.lost), (lost.of(Cause::Budget), lost.of(Cause::Budget)), "{report:#?}");
     let by_level = [Level::TRACE, Level::INFO, Level::WARN, Level::ERROR].map(|level| lost.at(Cause::Budget, level));
-    // One record more where the allowance ends between a warning and the error behind it.
-    assert!(by_level.is_sorted_by(|less_severe, more| less_severe + 1 >= *more) && by_level[2] > 0, "{by_level:?}");
+    assert!(by_level.is_sorted_by(|less_severe, more| less_severe >= more) && by_level[2] > 0, "{by_level:?}");
 
     let (statements, kept): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == Kind::Loss);
     assert_eq!(kept.len() as u64, report.written);

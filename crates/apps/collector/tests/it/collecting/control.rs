@@ -67,7 +67,11 @@ fn what_has_ended_is_not_asked_for_any_more() {
     let scratch = tempfile::tempdir().expect("a folder");
     let control = Control::open(scratch.path(), disk::real()).expect("control");
     control.set("orders", directives("debug/1ms,orders::db=trace"), None).expect("kept");
-    std::thread::sleep(Duration::from_millis(5));
+    let until = std::time::Instant::now() + LONG;
+    while control.of("orders").is_some_and(|asked| asked.directives != "orders::db=trace") {
+        assert!(std::time::Instant::now() < until, "it does not end");
+        std::thread::yield_now();
+    }
     assert_eq!(control.of("orders").map(|asked| asked.directives), Some("orders::db=trace".to_owned()));
 }
 

@@ -107,3 +107,32 @@ impl Health {
         self.plugins.iter().map(|report| lock(report).name.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use spanlake_core::segment::Decoded;
+
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_late_that_no_canary_got_to_for_a_while() {
+        let canary = Arc::new(Canary::new(&Source::this_process("spanlaked")));
+        let plugins = ["lake", "print"].map(|name| Arc::new(Mutex::new(PluginReport::of(name)))).to_vec();
+        let (patience, started_at) = (Duration::from_secs(30), Instant::now());
+        let health = Health { canary: Arc::clone(&canary), plugins, patience, started_at };
+        assert!(health.late(started_at + patience).is_empty(), "it has just begun");
+        let late = started_at + patience + Duration::from_secs(1);
+        assert_eq!(health.late(late), ["lake", "print"]);
+
+        let made = canary.make();
+        let decoded = Decoded::read(&made).expect("a segment");
+        let found = decoded.records().find_map(|record| canary.of(&record)).expect("it knows its own");
+        canary.arrive("lake", found);
+        assert!(!health.late(Instant::now() + patience / 2).contains(&"lake".to_owned()));
+        assert!(health.late(late).contains(&"print".to_owned()), "nothing got there");
+        let mut other = Source::this_process("spanlaked");
+        other.pid = 1;
+        let other = Canary::new(&other);
+        assert!(decoded.records().all(|record| other.of(&record).is_none()), "another collector's is none of its own");
+    }
+}

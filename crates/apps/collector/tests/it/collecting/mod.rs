@@ -13,3 +13,4 @@ mod plugins;
 mod redis;
 mod settings;
 mod stand;
+mod status;

@@ -229,6 +229,15 @@ fn host_name() -> String {
     if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }
 
+// === impl Callsite ===
+
+impl Callsite<'_> {
+    /// Whether lines for people show the tasks of its span as timed, see [`TIMED`].
+    pub fn is_timed(&self) -> bool {
+        self.fields.contains(&TIMED)
+    }
+}
+
 // === impl Record ===
 
 impl<'a> Record<'a> {
@@ -241,7 +250,7 @@ impl<'a> Record<'a> {
     /// Whether it is the begin or end of a task that lines for people show as timed, see [`TIMED`].
     pub fn is_timed(&self) -> bool {
         let is_lifecycle = matches!(self.kind, Kind::Begin | Kind::End);
-        is_lifecycle && self.callsite.is_some_and(|callsite| callsite.fields.contains(&TIMED))
+        is_lifecycle && self.callsite.is_some_and(Callsite::is_timed)
     }
 
     /// UTC microseconds since the Unix epoch, as the lake stores it.
@@ -340,6 +349,24 @@ pub fn merge_context<'a>(inherited: &[Field<'a>], own: &[Field<'a>]) -> Vec<Fiel
         }
     }
     merged
+}
+
+/// Tells whether a name was there before. A name that is there twice is rare, and one bit of each is enough to say almost always
+/// that it is not; it may take a new name for one that was there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SeenNames(u64);
+
+impl SeenNames {
+    /// Adds a name; gives whether it may have been there before.
+    #[inline]
+    pub fn add(&mut self, name: &str) -> bool {
+        let bytes = name.as_bytes();
+        let (first, last) = (bytes.first().copied().unwrap_or(0), bytes.last().copied().unwrap_or(0));
+        let mixed = usize::from(first) * 31 + usize::from(last) * 7 + bytes.len();
+        let (before, bit) = (self.0, 1 << (mixed % 64));
+        self.0 |= bit;
+        before & bit != 0
+    }
 }
 
 /// Where each name stands: looked through for the usual handful, indexed for more.

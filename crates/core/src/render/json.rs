@@ -1,6 +1,6 @@
 //! JSON lines: one object a record, the same keys in every line, in the order of the lake's columns.
 
-use crate::record::{Callsite, Detail, Record, Source, Task};
+use crate::record::{Callsite, Detail, Record, SeenNames, Source, Task};
 use crate::render::escape::put_json_escaped;
 use crate::render::renderer::Renderer;
 use crate::render::time::Stamp;
@@ -164,16 +164,12 @@ pub fn put_record_fields(out: &mut Vec<u8>, record: &Record<'_>) {
 fn put_encoded(out: &mut Vec<u8>, fields: &Fields<'_>) {
     let start = out.len();
     out.push(b'{');
-    let mut names = 0u64;
-    let mut doubled = false;
+    let (mut seen, mut doubled) = (SeenNames::default(), false);
     fields.for_each(|name, value| {
         if out.len() > start + 1 {
             out.push(b',');
         }
-        // A name seen twice is rare: one bit of its hash tells almost always that it was not.
-        let bit = name_bit(name);
-        doubled |= names & bit != 0;
-        names |= bit;
+        doubled |= seen.add(name);
         put_json_text(out, name);
         out.push(b':');
         put_value(out, value);
@@ -183,13 +179,6 @@ fn put_encoded(out: &mut Vec<u8>, fields: &Fields<'_>) {
         out.truncate(start);
         put_fields(out, &fields.to_vec());
     }
-}
-
-fn name_bit(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let (first, last) = (bytes.first().copied().unwrap_or(0), bytes.last().copied().unwrap_or(0));
-    let mixed = usize::from(first) * 31 + usize::from(last) * 7 + bytes.len();
-    1 << (mixed % 64)
 }
 
 /// Appends fields as a JSON object; of a name that stands twice the last value is kept, in the place of the first.

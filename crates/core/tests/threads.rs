@@ -141,18 +141,12 @@ fn send(shard: &Shard, number: u64) -> u64 {
     kept as u64
 }
 
-// === the trial ===
-
-fn account_for_every_record(policy: Policy, capacity_bytes: usize) {
-    let capacity_bytes = NonZeroUsize::new(capacity_bytes).expect("a capacity");
-    let options = BufferOptions { capacity_bytes, policy, ..BufferOptions::default() };
-    let buffer = Buffer::new(&options, Source::this_process("threads"));
-    let checker = Checker::default();
-    let pump = PumpBuilder::new().sink(checker.clone()).spawn(buffer.clone()).expect("a thread");
+/// All threads' work.
+fn send_all(buffer: &Buffer) {
     let start = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
         for number in 1..=THREADS {
-            let (buffer, start) = (&buffer, &start);
+            let start = &start;
             scope.spawn(move || {
                 let shard = buffer.shard();
                 start.wait();
@@ -160,6 +154,21 @@ fn account_for_every_record(policy: Policy, capacity_bytes: usize) {
             });
         }
     });
+}
+
+// === the trial ===
+
+fn buffer(policy: Policy, capacity_bytes: usize) -> Buffer {
+    let capacity_bytes = NonZeroUsize::new(capacity_bytes).expect("a capacity");
+    let options = BufferOptions { capacity_bytes, policy, ..BufferOptions::default() };
+    Buffer::new(&options, Source::this_process("threads"))
+}
+
+fn account_for_every_record(policy: Policy, capacity_bytes: usize) {
+    let buffer = buffer(policy, capacity_bytes);
+    let checker = Checker::default();
+    let pump = PumpBuilder::new().sink(checker.clone()).spawn(buffer.clone()).expect("a thread");
+    send_all(&buffer);
     let report = pump.shutdown(LONG);
     assert!(!report.timed_out && report.pending == 0, "{report}");
     assert_eq!(report.recorded, RECORDS);
@@ -181,8 +190,8 @@ fn account_for_every_record(policy: Policy, capacity_bytes: usize) {
     match policy {
         Policy::Block(_) => assert_eq!((report.lost, missing), (0, 0), "nothing lost, no gap"),
         Policy::DropNewest => assert_eq!(report.lost, losses.of(Cause::Full)),
-        // Both refuse a new record only while all that the buffer holds is on its way to the sinks.
-        Policy::DropOldest => assert!(losses.of(Cause::Evicted) > losses.of(Cause::Full), "{report:?}"),
+        // How often all that the buffer holds is on its way to the sinks is up to the scheduler.
+        Policy::DropOldest => assert!(losses.of(Cause::Evicted) > 0, "{report:?}"),
         Policy::DropLowest => {
             let evicted = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE]
                 .map(|level| losses.at(Cause::Evicted, level));
@@ -209,4 +218,13 @@ fn drop_oldest_accounts_for_every_record() {
 #[test]
 fn drop_lowest_accounts_for_every_record() {
     account_for_every_record(Policy::DropLowest, 256 << 10);
+}
+
+#[test]
+fn drop_oldest_refuses_nothing_while_nothing_is_on_its_way() {
+    let buffer = buffer(Policy::DropOldest, 256 << 10);
+    send_all(&buffer);
+    let losses = buffer.losses();
+    assert!(losses.of(Cause::Evicted) > RECORDS / 2, "{losses:?}");
+    assert_eq!(losses.of(Cause::Evicted), losses.total(), "{losses:?}");
 }

@@ -6,11 +6,16 @@ use crate::clock::deadline;
 use crate::disk::Sentinel;
 use crate::error::{Category, Error, Stage};
 use crate::spool::files::Files;
+use crate::spool::lock::SpoolLock;
 use crate::sync::thread::{Builder, JoinHandle};
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, Mutex, join_until, lock};
 
 /// The longest the thread sleeps.
 const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// How long whoever drops the last handle of a buffer waits for the thread. It has moments of work left unless the disk
+/// holds it up; then it keeps the folder until it is through.
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
 /// The thread; it ends with the value.
 #[derive(Debug)]
@@ -25,11 +30,16 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn spawn(
         files: Arc<Files>,
+        held: Arc<SpoolLock>,
         sync_every: Option<Duration>,
         sentinel: Arc<Sentinel>,
     ) -> Result<Self, Error> {
         let kept = Arc::clone(&files);
-        let run = move || keep(&kept, sync_every);
+        let run = move || {
+            keep(&kept, sync_every);
+            // Nobody else has the folder while files come and go in it.
+            drop(held);
+        };
         let thread = Builder::new().name("spanlake-spool".to_owned()).spawn(run).map_err(|error| {
             Error::new(Stage::Factory, "Spool", Category::Io, "cannot start the spool's thread").caused_by(error)
         })?;
@@ -50,6 +60,7 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         if !self.sentinel.is_forked() {
             self.files.close();
+            join_until(&mut lock(&self.thread), deadline(LAST_MOMENTS));
         }
     }
 }

@@ -80,7 +80,7 @@ pub struct SpoolOptions {
 pub(crate) struct Spool {
     files: Arc<Files>,
     keeper: Keeper,
-    lock: SpoolLock,
+    lock: Arc<SpoolLock>,
     book: Mutex<Book>,
     retained: Mutex<Vec<Retained>>,
     sentinel: Arc<Sentinel>,
@@ -159,13 +159,13 @@ impl Spool {
     ) -> Result<Self, Error> {
         let SpoolOptions { folder, sync_every, disk } = options;
         make_folder(&**disk, folder).map_err(|error| refused("cannot make the folder", folder, error))?;
-        let own = SpoolLock::claim(&**disk, folder, &source.process_name())?;
+        let own = Arc::new(SpoolLock::claim(&**disk, folder, &source.process_name())?);
         let ledger = Ledger::new(source, own.folder(), sinks);
         let durable = ledger.write(&**disk, own.folder()).and_then(|()| sync_names_above(&**disk, own.folder()));
         durable.map_err(|error| refused("cannot write the ledger", own.folder(), error))?;
         let files = Arc::new(Files::new(Arc::clone(disk), own.folder().to_owned(), page_bytes));
         let sentinel = Arc::new(Sentinel::new());
-        let keeper = Keeper::spawn(Arc::clone(&files), *sync_every, Arc::clone(&sentinel))?;
+        let keeper = Keeper::spawn(Arc::clone(&files), Arc::clone(&own), *sync_every, Arc::clone(&sentinel))?;
         let book = Book { ledger, released_before: Vec::new(), has_held: false, is_clean: true };
         Ok(Self { files, keeper, lock: own, book: Mutex::new(book), retained: Mutex::default(), sentinel })
     }

@@ -3,6 +3,9 @@
 /// What the modules share: records made by hand, and sinks that remember.
 mod support;
 
+/// A disk that a test can hold up or fill where files are mapped.
+mod asking_disk;
+
 /// Task and record keys print, parse, sort and refuse as documented.
 mod key;
 

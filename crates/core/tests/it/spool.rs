@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use std::{fs, io};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
-use spanlake_core::disk::{self, Access, Disk, DiskFile, Entry, Mapping, Tail};
+use spanlake_core::disk;
 use spanlake_core::segment::merge;
 use spanlake_core::spool::{self, Ledger, OpenTasks, Orphan, SpoolOptions, State};
 use spanlake_core::{
@@ -16,6 +16,7 @@ use spanlake_core::{
 };
 use tempfile::TempDir;
 
+use crate::asking_disk::AskingDisk;
 use crate::support::{Hand, LONG, Memory, drain, spooled};
 
 /// So rarely that in a test only a flush makes the pump drain.
@@ -98,72 +99,6 @@ impl Sink for Filed {
         let mut len = self.len.lock().expect("no panic");
         let changed = std::mem::take(&mut len.1);
         changed.then(|| FileState { path: "p/filed_0001.x".into(), bytes: len.0 }).into_iter().collect()
-    }
-}
-
-/// A disk that has no room for mapped files while it is told so.
-#[derive(Debug)]
-struct FullDisk(Arc<dyn Disk>, AtomicBool);
-
-impl Disk for FullDisk {
-    fn map(&self, path: &Path, bytes: usize) -> io::Result<Mapping> {
-        if self.1.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { self.0.map(path, bytes) }
-    }
-
-    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
-        self.0.create(path, access)
-    }
-
-    fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.0.append(path)
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.0.sync_file(path)
-    }
-
-    fn shorten(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        self.0.shorten(path, bytes)
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.0.read(path)
-    }
-
-    fn tail(&self, path: &Path) -> io::Result<Tail> {
-        self.0.tail(path)
-    }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.0.exists(path)
-    }
-
-    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
-        self.0.list(folder)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
-
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.link(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.remove(path)
-    }
-
-    fn create_folder(&self, folder: &Path, access: Access) -> io::Result<()> {
-        self.0.create_folder(folder, access)
-    }
-
-    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
-        self.0.remove_folder(folder)
-    }
-
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        self.0.sync_folder(folder)
     }
 }
 
@@ -390,6 +325,35 @@ fn open_tasks_are_those_that_began_and_did_not_end() {
     assert_eq!(resumed.interrupted(&ledger.source).bytes(), ledger.open.bytes(), "taken over as they were noted");
 }
 
+/// The thread that makes files ahead may stand before one when nobody has the buffer any more. Whoever took the folder over
+/// would find files come and go under its hands.
+#[test]
+fn a_spool_is_held_until_nobody_makes_files_in_it() {
+    let spool = folder();
+    let (asks, asked) = mpsc::channel();
+    let (allow, allowed) = mpsc::channel::<()>();
+    let allowed = Mutex::new(allowed);
+    let stands = move || {
+        let _ = asks.send(());
+        // Nobody allows it any more: then it goes on.
+        let _ = allowed.lock().expect("no panic").recv();
+        Ok(())
+    };
+    let options = SpoolOptions::new(spool.path()).disk(AskingDisk::new(stands));
+    let buffer = Buffer::with_spool(&BufferOptions::default(), Source::this_process("test"), &options, vec![]);
+    asked.recv_timeout(LONG).expect("it makes files ahead");
+    drop(buffer.expect("a spool"));
+    let own = own_folder(spool.path());
+    assert_eq!(state(&own), State::Live);
+    drop(allow);
+    let until = Instant::now() + LONG;
+    while state(&own) == State::Live {
+        assert!(Instant::now() < until, "nobody lets it go");
+        thread::yield_now();
+    }
+    assert_eq!(segments(spool.path()), [] as [PathBuf; 0]);
+}
+
 // === trouble ===
 
 #[test]
@@ -397,7 +361,7 @@ fn where_no_file_can_be_made_memory_does() {
     let spool = folder();
     let options =
         BufferOptions { capacity_bytes: NonZeroUsize::new(1 << 20).expect("more than 0"), ..Default::default() };
-    let full = SpoolOptions::new(spool.path()).disk(Arc::new(FullDisk(disk::real(), AtomicBool::new(true))));
+    let full = SpoolOptions::new(spool.path()).disk(AskingDisk::new(|| Err(io::ErrorKind::StorageFull.into())));
     let buffer = Buffer::with_spool(&options, Source::this_process("test"), &full, vec![]).expect("a spool");
     let mut hand = Hand::new(&buffer);
     let text = "x".repeat(1_000);
@@ -444,15 +408,17 @@ fn what_is_severe_finds_room_on_a_full_disk_too() {
         let spool = folder();
         let capacity_bytes = NonZeroUsize::new(1 << 20).expect("more than 0");
         let options = BufferOptions { capacity_bytes, policy, ..Default::default() };
-        let disk = Arc::new(FullDisk(disk::real(), AtomicBool::new(false)));
-        let full = SpoolOptions::new(spool.path()).disk(disk.clone());
+        let is_full = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&is_full);
+        let room = move || if asked.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) };
+        let full = SpoolOptions::new(spool.path()).disk(AskingDisk::new(room));
         let buffer = Buffer::with_spool(&options, Source::this_process("test"), &full, vec![]).expect("a spool");
         let mut hand = Hand::new(&buffer);
         let text = "x".repeat(1_000);
         while buffer.losses().total() == 0 {
             hand.event(Level::INFO, &text);
         }
-        disk.1.store(true, Ordering::Relaxed);
+        is_full.store(true, Ordering::Relaxed);
         assert!((0..100).all(|_| hand.event(Level::ERROR, &text)), "{policy:?}: INFO gives way to ERROR");
         let drained = drain(&buffer);
         drained.assert_states(&buffer.losses());

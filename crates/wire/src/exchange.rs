@@ -1,9 +1,10 @@
 //! What goes beside a batch: who sends it, and what the collector replies.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use spanlake_core::Source;
+use spanlake_core::{Error, Source};
 
 /// Where batches are posted to.
 pub const PATH: &str = "/v1/segments";
@@ -59,6 +60,17 @@ pub struct Verbosity {
     pub version: u64,
     /// As [`Directives`](spanlake_core::Directives) are written, such as `orders::db=debug/10m`. Times are those that are left.
     pub directives: String,
+}
+
+/// Why segments are not there.
+#[derive(Debug)]
+pub enum Undelivered {
+    /// Another time they may be taken: after a pause of this length, if the other side named one.
+    NotNow(Error, Option<Duration>),
+    /// Fewer of them at once may be taken.
+    TooMany(Error),
+    /// They will never be taken.
+    Never(Error),
 }
 
 /// A service's name as [`SERVICE`] has it.

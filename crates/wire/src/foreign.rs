@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use spanlake_core::record::TIMED;
+use spanlake_core::record::{Callsite, TIMED, Task};
 use spanlake_core::segment::{
     CallsiteDefinition, CallsiteRef, EndHead, Message, RecordHead, Segment, SegmentWriter, TaskDefinition, TaskOrigin,
     TaskRef,
 };
 use spanlake_core::value::{BodyWriter, MAX_TEXT_BYTES, Name};
-use spanlake_core::{Detail, End, Field, Kind, Level, Source, TaskKey};
+use spanlake_core::{Detail, End, Field, Kind, Level, Record, Source, TaskKey};
 
 /// A segment that has grown to this many bytes is ended.
 pub const SEGMENT_BYTES: usize = 256 << 10;
@@ -69,6 +69,57 @@ pub struct ForeignTask {
     pub foreign_parent: Option<[u8; 8]>,
     /// Its merged context.
     pub context: Vec<Field<'static>>,
+}
+
+impl From<&Record<'_>> for ForeignRecord {
+    /// The same record, owning what it says.
+    fn from(record: &Record<'_>) -> Self {
+        let detail = match &record.detail {
+            Detail::None => Detail::None,
+            Detail::Loss(loss) => Detail::Loss(*loss),
+            Detail::End(end) => {
+                let error = end.error.iter().map(|link| link.clone().into_owned().into()).collect();
+                Detail::End(End { error, ..*end })
+            }
+        };
+        Self {
+            ts_ns: record.ts_ns,
+            level: record.level,
+            kind: record.kind,
+            seq: record.seq,
+            place: record.callsite.map(Place::from),
+            task: record.task.as_deref().map(ForeignTask::from),
+            source: record.source.clone(),
+            message: record.message.clone().into_owned(),
+            fields: record.fields.to_vec().into_iter().map(Field::into_owned).collect(),
+            detail,
+        }
+    }
+}
+
+impl From<&Callsite<'_>> for Place {
+    fn from(callsite: &Callsite<'_>) -> Self {
+        Self {
+            name: callsite.name.to_owned(),
+            target: callsite.target.to_owned(),
+            module: callsite.module.map(str::to_owned),
+            file: callsite.file.map(str::to_owned),
+            line: callsite.line,
+            timed: callsite.is_timed(),
+        }
+    }
+}
+
+impl From<&Task<'_>> for ForeignTask {
+    fn from(task: &Task<'_>) -> Self {
+        Self {
+            key: task.key.clone(),
+            name: task.name.to_owned(),
+            started_ns: task.started_ns,
+            foreign_parent: task.foreign_parent,
+            context: task.context.iter().cloned().map(Field::into_owned).collect(),
+        }
+    }
 }
 
 /// Lays records down as segments, at least one for each process and thread, in the order in which these appear. Records of

@@ -1,9 +1,10 @@
-//! JSON as values and named fields, in the order in which they stand.
+//! JSON as values and named fields, in the order in which they stand. Texts are those of the input where nothing in them is escaped.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use spanlake_core::{Field, Value};
 
 use crate::refusal::Refusal;
@@ -11,73 +12,74 @@ use crate::refusal::Refusal;
 /// Deepest JSON that is read.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// A value; `None` is `null`, for which records have no form.
-struct Json(Option<Value<'static>>);
-
-/// The names and values of an object.
-pub(crate) struct Object(pub(crate) Vec<(String, Option<Value<'static>>)>);
-
-/// An object.
-pub(crate) fn object(bytes: &[u8]) -> Result<Object, Refusal> {
-    if depth(bytes) > MAX_DEPTH {
-        return Err(Refusal::TooDeep);
-    }
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Refusal::Shape,
-        _ => Refusal::Malformed,
-    })
-}
-
-/// How deep brackets nest, texts left out. Of what is no JSON it may say anything.
-fn depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_text, mut escaped) = (0usize, 0, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            _ if in_text => {}
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((name, Json(value))) = map.next_entry::<String, Json>()? {
-                    entries.push((name, value));
-                }
-                Ok(Object(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries)
+/// The names and values of an object; of what is `null` neither, because records have no form for it.
+pub(crate) fn object(bytes: &[u8]) -> Result<Vec<Field<'_>>, Refusal> {
+    let is_too_deep = Cell::new(false);
+    let mut input = serde_json::Deserializer::from_slice(bytes);
+    let value = AnyValue(Depth { left: MAX_DEPTH, is_too_deep: &is_too_deep }).deserialize(&mut input);
+    match value.and_then(|value| input.end().map(|()| value)) {
+        Ok(Some(Value::Map(fields))) => Ok(fields),
+        Ok(_) => Err(Refusal::Shape),
+        Err(_) if is_too_deep.get() => Err(Refusal::TooDeep),
+        Err(_) => Err(Refusal::Malformed),
     }
 }
 
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue).map(Json)
+/// How many brackets may still be opened.
+#[derive(Clone, Copy)]
+struct Depth<'c> {
+    left: usize,
+    is_too_deep: &'c Cell<bool>,
+}
+
+impl Depth<'_> {
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        let left = self.left.checked_sub(1).ok_or_else(|| {
+            self.is_too_deep.set(true);
+            E::custom("too deep")
+        })?;
+        Ok(Self { left, ..self })
     }
 }
 
-struct AnyValue;
+struct Text;
 
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Option<Value<'static>>;
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+struct AnyValue<'c>(Depth<'c>);
+
+impl<'de> DeserializeSeed<'de> for AnyValue<'_> {
+    type Value = Option<Value<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyValue<'_> {
+    type Value = Option<Value<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
@@ -103,27 +105,29 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Some(Value::F64(value)))
     }
 
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Value::Text(Cow::Borrowed(text))))
+    }
+
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(Some(Value::Text(Cow::Owned(text.to_owned()))))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Some(Value::Text(Cow::Owned(text))))
-    }
-
     /// A `null` among others keeps its place, as a text.
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let depth = self.0.deeper()?;
         let mut values = Vec::new();
-        while let Some(Json(value)) = seq.next_element()? {
+        while let Some(value) = seq.next_element_seed(AnyValue(depth))? {
             values.push(value.unwrap_or(Value::Text(Cow::Borrowed("null"))));
         }
         Ok(Some(Value::List(values)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let depth = self.0.deeper()?;
         let mut fields = Vec::new();
-        while let Some((name, Json(value))) = map.next_entry::<String, Json>()? {
-            fields.extend(value.map(|value| Field { name: Cow::Owned(name), value }));
+        while let Some((name, value)) = map.next_entry_seed(Text, AnyValue(depth))? {
+            fields.extend(value.map(|value| Field { name, value }));
         }
         Ok(Some(Value::Map(fields)))
     }

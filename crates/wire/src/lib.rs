@@ -3,7 +3,7 @@
 //! # What
 //!
 //! Between spanlake's own: [`batch`] is the body of a request, numbered segments, compressed; [`exchange`] has what goes beside
-//! it, the names of the headers, and what the collector replies.
+//! it, the names of the headers, and what the collector replies; [`asked`] what is asked of services, and [`subject`] where both lie in NATS.
 //!
 //! Between spanlake and others: [`scoped`] is JSON over ZeroMQ with the key of a task, as Python programs send it;
 //! [`notification`] is CBOR by level, for who subscribes; `otlp` is what OpenTelemetry's SDKs and collectors speak.
@@ -13,7 +13,7 @@
 //! # Flow
 //!
 //! To write, a format takes a [`Record`](spanlake_core::Record). Read, a message is a [`ForeignRecord`] or a [`Refusal`], and
-//! [`segments`] lays records down as segments, which is what everything else in spanlake takes. There are no sockets here and
+//! [`segments`] lays records down as segments, which is what everything else in spanlake takes. In formats there are no sockets and
 //! no clock: when a message came is an argument.
 //!
 //! # What can be lost
@@ -24,11 +24,19 @@
 //! # Features
 //!
 //! `otlp`: the module of that name, which brings `opentelemetry-proto` and `prost`.
+//!
+//! `client`: the module of that name, which posts, and brings `ureq` and the feature `tls`.
+//!
+//! `nats`: the module of that name, which connects, and brings `async-nats` and the feature `tls`.
+//!
+//! `tls`: the module of that name, which reads certificates, and brings `rustls`.
 
 #![warn(missing_docs)]
 
 pub mod batch;
 pub mod exchange;
+pub mod asked;
+pub mod subject;
 pub mod refusal;
 pub mod level;
 pub mod foreign;
@@ -40,6 +48,12 @@ pub mod notification;
 pub mod zmtp;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "nats")]
+pub mod nats;
 
 pub use foreign::{ForeignRecord, ForeignTask, segments};
 pub use refusal::Refusal;

@@ -9,7 +9,9 @@ use std::collections::HashSet;
 use std::str::FromStr;
 
 use spanlake_core::record::{TIMED, merge_context};
-use spanlake_core::{Cause, Detail, End, Field, Kind, Level, Loss, Outcome, Record, RecordKey, Source, Value};
+use spanlake_core::{
+    Callsite, Cause, Detail, End, Field, Kind, Level, Loss, Outcome, Record, RecordKey, Source, Task, Value,
+};
 
 use crate::foreign::{ForeignRecord, ForeignTask, Place};
 
@@ -143,11 +145,15 @@ pub(crate) fn is_of_process(name: &str) -> bool {
 
 /// Renames a field that would be taken for something else.
 pub(crate) fn escape(field: &mut Field<'_>, reserved: &[&str]) {
-    let name = &*field.name;
-    let is_taken = ALL.contains(&name) || reserved.contains(&name);
-    if is_taken || name.starts_with(ESCAPE) || name.starts_with(SHADOW) {
-        field.name = format!("{ESCAPE}{name}").into();
+    if is_taken(&field.name, reserved) {
+        field.name = format!("{ESCAPE}{}", field.name).into();
     }
+}
+
+/// Whether a field with that name would be taken for something else.
+pub(crate) fn is_taken(name: &str, reserved: &[&str]) -> bool {
+    let is_marked = || ALL.contains(&name) || name.starts_with(ESCAPE) || name.starts_with(SHADOW);
+    reserved.contains(&name) || name.contains('.') && is_marked()
 }
 
 pub(crate) fn unescape(field: &mut Field<'static>) {
@@ -162,16 +168,26 @@ pub(crate) fn unescape(field: &mut Field<'static>) {
 pub(crate) fn put_nature<'a>(out: &mut Vec<Field<'a>>, record: &Record<'a>) {
     out.push(field(KIND, record.kind.as_str()));
     if let Some(task) = record.task.as_deref() {
-        out.push(field(TASK, task.name));
-        out.push(field(STARTED_NS, task.started_ns));
-        if let Some(parent) = task.foreign_parent {
-            out.push(field(FOREIGN_PARENT, format!("{:016x}", u64::from_be_bytes(parent))));
-        }
+        put_task(out, task);
     }
-    if record.callsite.is_some_and(|callsite| callsite.fields.contains(&TIMED)) {
+    if record.callsite.is_some_and(Callsite::is_timed) {
         out.push(field(TIMED, true));
     }
-    match &record.detail {
+    put_detail(out, &record.detail);
+}
+
+/// What belongs to the task, but for its key and its context.
+pub(crate) fn put_task<'a>(out: &mut Vec<Field<'a>>, task: &Task<'a>) {
+    out.push(field(TASK, task.name));
+    out.push(field(STARTED_NS, task.started_ns));
+    if let Some(parent) = task.foreign_parent {
+        out.push(field(FOREIGN_PARENT, format!("{:016x}", u64::from_be_bytes(parent))));
+    }
+}
+
+/// What belongs to an end or a loss.
+pub(crate) fn put_detail<'a>(out: &mut Vec<Field<'a>>, detail: &Detail<'a>) {
+    match detail {
         Detail::End(end) => put_end(out, end),
         Detail::Loss(loss) => put_loss(out, loss),
         Detail::None => {}
@@ -268,9 +284,10 @@ impl Draft {
     }
 
     /// Takes a field for what its name says, or as a field.
-    pub(crate) fn take(&mut self, field: Field<'static>) {
-        if self.mark(&field.name, &field.value).is_none() {
-            self.record.fields.push(field);
+    pub(crate) fn take(&mut self, field: Field<'_>) {
+        // All marks have a dot.
+        if !field.name.contains('.') || self.mark(&field.name, &field.value).is_none() {
+            self.record.fields.push(field.into_owned());
         }
     }
 

@@ -43,6 +43,12 @@ pub fn put_frame(out: &mut Vec<u8>, flags: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a message of two frames.
+pub fn put_message(out: &mut Vec<u8>, topic: &[u8], body: &[u8]) {
+    put_frame(out, MORE, topic);
+    put_frame(out, 0, body);
+}
+
 /// The frame by which a socket of this type says that it is ready.
 pub fn ready(socket: &str) -> Vec<u8> {
     let mut command = b"\x05READY\x0bSocket-Type".to_vec();

@@ -20,6 +20,7 @@ mod value;
 mod write;
 mod read;
 mod spans;
+pub mod grpc;
 
 pub use bounds::Limits;
 pub use opentelemetry_proto::tonic as proto;

@@ -10,7 +10,7 @@ mod entries;
 mod read;
 
 pub use read::Reader;
-pub use write::encode;
+pub use write::Writer;
 
 /// The system that a program is part of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -81,10 +81,9 @@ impl Reader {
         Ok(record)
     }
 
-    fn foreign(&mut self, mut attributes: Attributes, mut draft: Draft) -> ForeignRecord {
-        let traceback = attributes.text("exc_text").map(|text| text.replace("\\n", "\n"));
-        let lifecycle = lifecycle(&attributes);
-        for (name, value) in [("exc_text", traceback.clone()), ("stack_info", attributes.text("stack_info"))] {
+    fn foreign(&mut self, mut attributes: Attributes<'_>, mut draft: Draft) -> ForeignRecord {
+        let (traceback, lifecycle) = (attributes.traceback(), attributes.lifecycle());
+        for (name, value) in [("exc_text", traceback.clone()), ("stack_info", attributes.stack())] {
             draft.record.fields.extend(value.map(|text| Field { name: name.into(), value: text.into() }));
         }
         let context = attributes.take_context(&mut draft);
@@ -108,7 +107,7 @@ impl Reader {
 }
 
 /// A record that spanlake wrote says all there is to say.
-fn ours(mut attributes: Attributes, mut draft: Draft) -> ForeignRecord {
+fn ours(mut attributes: Attributes<'_>, mut draft: Draft) -> ForeignRecord {
     let (key, mut context) = attributes.take_context(&mut draft).unzip();
     key.into_iter().for_each(|key| draft.set_key(key));
     let mut record = draft.finish("root");
@@ -134,18 +133,6 @@ fn end(record: &mut ForeignRecord, started_ns: Option<i64>, traceback: Option<&s
         error: error.into_iter().collect(),
         quiet: false,
     });
-}
-
-/// What a message of `distlog` is to its task.
-fn lifecycle(attributes: &Attributes) -> Option<Kind> {
-    if attributes.text("module").as_deref() != Some("context") {
-        return None;
-    }
-    match attributes.text("funcName")?.as_str() {
-        "__enter__" => Some(Kind::Begin),
-        "__exit__" => Some(Kind::End),
-        _ => None,
-    }
 }
 
 fn read_topic(topic: &[u8]) -> Result<System, Refusal> {

@@ -1,5 +1,7 @@
 //! OTLP: what other SDKs send becomes tasks, what spanlake sends is what others understand, and requests have bounds.
 
+use std::time::Duration;
+
 use prost::Message as _;
 use spanlake_core::{Detail, End, Kind, Level, Outcome, OwnedRecord};
 use spanlake_wire::foreign::child_number;
@@ -11,7 +13,7 @@ use spanlake_wire::otlp::proto::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use spanlake_wire::otlp::proto::resource::v1::Resource;
 use spanlake_wire::otlp::proto::trace::v1::span::Event;
 use spanlake_wire::otlp::proto::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
-use spanlake_wire::otlp::{Beside, Limits, from_logs, from_traces, logs, read_logs, read_traces, traces};
+use spanlake_wire::otlp::{Beside, Limits, from_logs, from_traces, grpc, logs, read_logs, read_traces, traces};
 use spanlake_wire::{ForeignRecord, ForeignTask, Refusal};
 
 use crate::script::{MOMENT_NS, event, field, key, owned, with_records};
@@ -271,4 +273,22 @@ fn requests_have_bounds() {
 
     let many = sent_spans(vec![Span { events: vec![Event::default(); 200], ..Span::default() }]).encode_to_vec();
     assert_eq!(read_traces(&many, &limits, 0).unwrap_err(), Refusal::TooMany);
+}
+
+#[test]
+fn a_status_asks_to_come_back_as_other_libraries_write_and_read_it() {
+    // From `googleapis-common-protos`.
+    let retry_info = b"\x1a6\n(type.googleapis.com/google.rpc.RetryInfo\x12\n\n\x08\x08\x02\x10\x80\xca\xb5\xee\x01";
+    let status = [b"\x08\x08\x12\x05later".as_slice(), retry_info].concat();
+    let pause = Duration::from_millis(2500);
+    assert_eq!(grpc::come_back(8, "later", pause), status);
+    let others = b"\x1a+\n)type.googleapis.com/google.rpc.BadRequest";
+    assert_eq!(grpc::pause(&[others, retry_info.as_slice()].concat()), Some(pause));
+    for nothing in [b"".as_slice(), others, b"\xff", &status[..20]] {
+        assert_eq!(grpc::pause(nothing), None);
+    }
+    assert_eq!(
+        grpc::pause(&grpc::come_back(8, "", Duration::MAX)).map(|pause| pause > Duration::from_secs(1)),
+        Some(true)
+    );
 }

@@ -1,7 +1,7 @@
 //! Scoped-task JSON: what is sent, what is read of Python's senders, and what is refused.
 
 use spanlake_core::{Kind, Level, Outcome, OwnedRecord};
-use spanlake_wire::scoped::{Reader, System, encode};
+use spanlake_wire::scoped::{Reader, System, Writer};
 use spanlake_wire::{ForeignRecord, ForeignTask, Refusal};
 
 use crate::script::{MOMENT_NS, event, field, key, owned, with_records};
@@ -54,19 +54,31 @@ fn what_is_sent_has_the_shape_of_a_python_record() {
     });
     record.seq = 7;
     record.place.as_mut().unwrap().file = Some("src/db/load.rs".into());
-    let (topic, json) = with_records(&[record], |records| encode(&records[0], System::Staging));
-    assert_eq!(&topic, b"SLJ");
+    let json = with_records(&[record], |records| {
+        let mut writer = Writer::new(System::Staging);
+        let (topic, json) = writer.write(&records[0]);
+        assert_eq!(topic, b"SLJ");
+        json.to_vec()
+    });
     let expected = concat!(
-        r#"{"name":"app::db","msg":"two\nlines","args":null,"levelname":"CRITICAL","levelno":50,"#,
-        r#""pathname":"src/db/load.rs","filename":"load.rs","module":null,"exc_info":null,"exc_text":null,"stack_info":null,"#,
-        r#""lineno":null,"funcName":"event","created":1795180450.123456,"msecs":123.456,"relativeCreated":5000.0,"#,
-        r#""thread":3386804683,"threadName":"main","processName":"orders","process":4711,"message":"two\\nlines","#,
-        r#""asctime":"2026-11-20 13:14:10,123","hostname":"host","#,
-        r#""context":{"key":"7@e252a11f-d33d-483d-ba08-bc8f642b2f10/1","table":"orders"},"#,
-        r#""rows":5,"critical":true,"fields.msg":"x","spanlake.kind":"event","spanlake.task":"load","#,
-        r#""spanlake.started_ns":1795180450123456000,"service.name":"orders","spanlake.process_started_us":1795180445123456}"#,
+        r#"{"args":null,"exc_info":null,"stack_info":null,"#,
+        r#""name":"app::db","pathname":"src/db/load.rs","filename":"load.rs","module":null,"lineno":null,"funcName":"event","#,
+        r#""thread":3386804683,"threadName":"main","processName":"orders","process":4711,"hostname":"host","#,
+        r#""service.name":"orders","spanlake.process_started_us":1795180445123456,"levelname":"CRITICAL","levelno":50,"#,
+        r#""created":1795180450.123456,"msecs":123.456,"relativeCreated":5000.000,"asctime":"2026-11-20 13:14:10,123","#,
+        r#""msg":"two\nlines","message":"two\\nlines","exc_text":null,"#,
+        r#""context":{"key":"7@e252a11f-d33d-483d-ba08-bc8f642b2f10/1","table":"orders"},"spanlake.task":"load","#,
+        r#""spanlake.started_ns":1795180450123456000,"rows":5,"critical":true,"fields.msg":"x","spanlake.kind":"event"}"#,
     );
     assert_eq!(String::from_utf8(json).unwrap(), expected);
+}
+
+#[test]
+fn of_a_name_that_stands_twice_the_last_value_is_sent() {
+    let record = event(Level::INFO, "x", vec![field("rows", 1u64), field("table", "orders"), field("rows", 2u64)]);
+    let json = with_records(&[record], |records| Writer::new(System::Test).write(&records[0]).1.to_vec());
+    let json = String::from_utf8(json).unwrap();
+    assert!(json.contains(r#""context":null,"rows":2,"table":"orders","spanlake.kind":"event"}"#), "{json}");
 }
 
 #[test]
@@ -208,5 +220,25 @@ fn what_has_no_time_gets_that_of_its_arrival() {
     for created in ["null", "1e300", "\"now\"", "-1e18"] {
         let json = format!(r#"{{"message":"x","created":{created}}}"#);
         assert_eq!(Reader::new().read(&[b"PLJ", json.as_bytes()], MOMENT_NS).unwrap().ts_ns, MOMENT_NS, "{created}");
+    }
+}
+
+#[test]
+fn a_time_is_the_same_microsecond_when_it_is_sent_on() {
+    for created in [0.000_001, 1_524_085_655.585_91, 4_501_285_655.600_002, 9_000_000_000.123_457] {
+        let json = message(serde_json::json!({ "created": created }));
+        let record = read(&mut Reader::new(), &json);
+        let ts_ns = record.ts_ns;
+        let json = with_records(&[record], |records| Writer::new(System::Production).write(&records[0]).1.to_vec());
+        assert_eq!(read(&mut Reader::new(), &json).ts_ns, ts_ns, "{created}");
+    }
+}
+
+#[test]
+fn times_beyond_all_measure_are_none() {
+    for since_ms in [1e300, -1e300, 1e19, 9e18] {
+        let json = message(serde_json::json!({ "relativeCreated": since_ms }));
+        let record = read(&mut Reader::new(), &json);
+        assert_eq!((record.source.started_us, record.ts_ns), (0, 1_524_085_655_585_910_000), "{since_ms}");
     }
 }

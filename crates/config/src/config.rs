@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::Diagnostics;
 use crate::environment;
 use crate::fault::Fault;
+use crate::hidden::secrets;
 use crate::node::{Node, Span, Value};
 use crate::read::{Format, MAX_FILE_BYTES, read};
 use crate::reader::{Reader, Setting, Told};
@@ -24,6 +25,8 @@ pub struct ConfigOf<S> {
     values: Vec<Effective>,
     /// Where each of the values stands.
     spans: Vec<(String, Span)>,
+    /// Where something stands that nobody is shown.
+    hidden: Vec<Span>,
     path: Option<PathBuf>,
     asks_env: bool,
     raw: Node,
@@ -119,11 +122,12 @@ impl<S: Document> ConfigOf<S> {
     fn of(raw: Node, mut faults: Vec<Fault>, sources: Sources, path: Option<PathBuf>) -> Result<Self, Diagnostics> {
         // What follows a fault of the format may be half of something, and would be told as wrong as well.
         if faults.iter().any(|fault| fault.is_fatal) {
-            return Err(Diagnostics::of(faults, &sources));
+            return Err(Diagnostics::of(faults, &sources, &[]));
         }
         let mut reader = Reader::default();
         let settings = S::read(&raw, &mut reader);
-        let Reader { faults: wrong, told, .. } = reader;
+        let Reader { faults: wrong, told, mut hidden, .. } = reader;
+        hidden.extend(secrets(&raw));
         faults.extend(wrong);
         let combinations = settings.as_ref().map(S::check).unwrap_or_default();
         let is_new = |fault: &Fault| !faults.iter().any(|other| lies_in(&other.key, &fault.key));
@@ -133,9 +137,9 @@ impl<S: Document> ConfigOf<S> {
             Some(settings) if faults.is_empty() => {
                 let spans = told.iter().map(|told| (told.key.clone(), told.span)).collect();
                 let values = effective(told, &settings, &sources);
-                Ok(Self { settings, values, spans, path, asks_env: false, raw, sources })
+                Ok(Self { settings, values, spans, hidden, path, asks_env: false, raw, sources })
             }
-            _ => Err(Diagnostics::of(faults, &sources)),
+            _ => Err(Diagnostics::of(faults, &sources, &hidden)),
         }
     }
 
@@ -175,7 +179,7 @@ impl<S: Document> ConfigOf<S> {
             Fault::new(self.span_of(&key), message).key(key).expected(expected)
         };
         let faults: Vec<_> = wrong.into_iter().map(fault).collect();
-        if faults.is_empty() { Ok(()) } else { Err(Diagnostics::of(faults, &self.sources)) }
+        if faults.is_empty() { Ok(()) } else { Err(Diagnostics::of(faults, &self.sources, &self.hidden)) }
     }
 
     /// Where the value of a key stands, or the first below it.

@@ -1,12 +1,16 @@
 //! Diagnostics: what is wrong with a file, for people, all of it at once.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
 use spanlake_core::render::escape::Escaped;
+use spanlake_core::secret::HIDDEN;
 use unicode_width::UnicodeWidthStr;
 
 use crate::fault::Fault;
+use crate::hidden::may_have_secrets;
+use crate::node::Span;
 use crate::source::{FILE, Position, Sources};
 
 /// Most faults that are told; the others are counted.
@@ -60,14 +64,14 @@ pub struct Excerpt {
 // === impl Diagnostics ===
 
 impl Diagnostics {
-    /// Puts faults into words.
-    pub(crate) fn of(mut faults: Vec<Fault>, sources: &Sources) -> Self {
+    /// Puts faults into words. What stands at the hidden places is shown in no excerpt.
+    pub(crate) fn of(mut faults: Vec<Fault>, sources: &Sources, hidden: &[Span]) -> Self {
         faults.sort_by_key(|fault| fault.span);
         // An alias that is repeated is wrong in one place only.
         faults.dedup_by(|later, earlier| later.span == earlier.span && later.message == earlier.message);
         let untold = faults.len().saturating_sub(MAX_DIAGNOSTICS);
         faults.truncate(MAX_DIAGNOSTICS);
-        Self { all: faults.into_iter().map(|fault| Diagnostic::of(fault, sources)).collect(), untold }
+        Self { all: faults.into_iter().map(|fault| Diagnostic::of(fault, sources, hidden)).collect(), untold }
     }
 
     /// The one fault of a file that cannot be read at all.
@@ -129,13 +133,18 @@ impl From<Diagnostics> for spanlake_core::Error {
 // === impl Diagnostic ===
 
 impl Diagnostic {
-    fn of(fault: Fault, sources: &Sources) -> Self {
-        let Fault { span, key, message, expected, hint, .. } = fault;
+    fn of(fault: Fault, sources: &Sources, hidden: &[Span]) -> Self {
+        let Fault { span, key, message, expected, hint, is_fatal } = fault;
         let source = sources.get(span);
         let position = source.map(|source| source.position(span.start));
-        let excerpt = source.map(|source| {
+        // Of a file that could not be read nobody knows what a line is.
+        let is_shown = |line: &str| !(is_fatal && may_have_secrets(line));
+        let excerpt = source.filter(|source| is_shown(source.line(span.start).0)).map(|source| {
             let (line, start) = source.line(span.start);
-            Excerpt::of(line, span.start.saturating_sub(start), span.end.saturating_sub(start))
+            let hidden = hidden.iter().filter(|hidden| hidden.source == span.source);
+            let hidden: Vec<_> =
+                hidden.map(|hidden| within(line, start, hidden)).filter(|bytes| !bytes.is_empty()).collect();
+            Excerpt::of(line, within(line, start, &span), &hidden)
         });
         let name = source.map_or_else(String::new, |source| source.name.clone());
         // A variable is one value: where in it the fault is, the excerpt says.
@@ -181,14 +190,12 @@ impl fmt::Display for Diagnostic {
 // === impl Excerpt ===
 
 impl Excerpt {
-    /// The bytes from `start` to `end` of a line, as far as they are in it, with what fits around them.
-    fn of(line: &str, start: usize, end: usize) -> Self {
-        let start = floor(line, start);
-        let end = floor(line, end).max(start);
-        let wrong: String = line[start..end].chars().take(MAX_EXCERPT).collect();
+    /// These bytes of a line, with what fits around them.
+    fn of(line: &str, Range { start, end }: Range<usize>, hidden: &[Range<usize>]) -> Self {
+        let wrong: String = shown(line, start..end, hidden).chars().take(MAX_EXCERPT).collect();
         let room = MAX_EXCERPT.saturating_sub(wrong.chars().count());
-        let before = last(&line[..start], room);
-        let after = first(&line[end..], room.saturating_sub(before.chars().count()));
+        let before = last(&shown(line, 0..start, hidden), room);
+        let after = first(&shown(line, end..line.len(), hidden), room.saturating_sub(before.chars().count()));
         let escape = |text: String| Escaped(&text.replace('\t', "    ")).to_string();
         Self { before: escape(before), wrong: escape(wrong), after: escape(after) }
     }
@@ -202,6 +209,29 @@ impl Excerpt {
     pub fn carets(&self) -> usize {
         self.wrong.width().max(1)
     }
+}
+
+/// The bytes of a line, which begins there in its source, that a stretch has.
+fn within(line: &str, line_start: usize, span: &Span) -> Range<usize> {
+    let start = floor(line, span.start.saturating_sub(line_start));
+    start..floor(line, span.end.saturating_sub(line_start)).max(start)
+}
+
+/// A stretch of a line, without what is hidden.
+fn shown(line: &str, stretch: Range<usize>, hidden: &[Range<usize>]) -> String {
+    let (mut shown, mut next) = (String::new(), stretch.start);
+    let mut hidden: Vec<_> =
+        hidden.iter().filter(|hidden| hidden.start < stretch.end && hidden.end > stretch.start).collect();
+    hidden.sort_by_key(|hidden| hidden.start);
+    for hidden in hidden {
+        if hidden.end > next {
+            shown.push_str(line.get(next..hidden.start).unwrap_or_default());
+            shown.push_str(HIDDEN);
+            next = hidden.end;
+        }
+    }
+    shown.push_str(line.get(next..stretch.end).unwrap_or_default());
+    shown
 }
 
 /// The nearest place at or before `at` where a character begins.

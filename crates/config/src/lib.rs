@@ -55,6 +55,7 @@ mod setting;
 pub mod settings;
 pub mod made;
 mod check;
+mod hidden;
 mod diagnostic;
 mod config;
 mod schema;

@@ -1,4 +1,4 @@
-//! Renderers and files as settings say; nothing is opened before the first record comes.
+//! Renderers, files and buckets as settings say; nothing is opened before the first record comes.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
@@ -8,7 +8,18 @@ use spanlake_core::render::{
 };
 use spanlake_lake::{Every, Existing, FileSink, RollingFileSink};
 
+#[cfg(feature = "store")]
+use spanlake_lake::store::StoreOptions;
+
 use crate::settings::{self, Renderer as Asked};
+
+/// How a bucket is reached.
+#[cfg(feature = "store")]
+pub fn store(asked: &settings::Store) -> StoreOptions {
+    let options = StoreOptions::new().timeout(asked.timeout).retry_timeout(asked.retry_timeout);
+    let options = if asked.from_env { options.from_env() } else { options };
+    asked.options.iter().fold(options, |options, (name, value)| options.option(name, value.expose()))
+}
 
 /// A file that grows.
 pub fn file(asked: &settings::FileSink) -> Result<FileSink, Error> {

@@ -41,6 +41,8 @@ pub(crate) struct Reader {
     path: Vec<String>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) told: Vec<Told>,
+    /// Where something stands that nobody is shown.
+    pub(crate) hidden: Vec<Span>,
     /// Inside of something that is told as a whole.
     is_quiet: bool,
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use spanlake_core::{LevelFilter, Secret};
 
-use super::{FileSink, RollingFileSink, StreamSink};
+pub use super::jetstream::JetstreamReceiver;
+use super::{FileSink, Moment, RollingFileSink, Store, StreamSink};
 use crate::config::Whole;
 use crate::fault::Fault;
 use crate::node::Node;
@@ -58,6 +59,8 @@ table! {
         pub file: Option<String>,
         /// What it opens.
         pub rights: Vec<Right>,
+        /// From when on it opens nothing.
+        pub expires: Option<Moment>,
     }
     wrong = has_one_secret;
 }
@@ -91,12 +94,16 @@ table! {
 }
 
 table! {
-    /// What is received besides, from other systems. OTLP over HTTP is taken where the collector listens.
+    /// What is received besides, from other systems.
     pub struct Receive {
+        /// Whether OTLP, by HTTP and by gRPC, is taken where the collector listens.
+        pub otlp: bool = true,
         /// Scoped tasks in JSON that are pushed by ZeroMQ.
         pub zeromq_pull: Toggle<ZeromqPull>,
         /// Publishers of notifications in CBOR that are subscribed to by ZeroMQ, under names.
         pub zeromq_subscribe: Entries<ZeromqSubscribe>,
+        /// Streams of NATS JetStream with segments, each shared with all collectors that name the same consumer, under names.
+        pub jetstream: Entries<JetstreamReceiver>,
     }
 }
 
@@ -199,72 +206,209 @@ kinds! {
         "file" => File(FileSink),
         /// A file that is followed by the next one.
         "rolling_file" => RollingFile(RollingFileSink),
-        /// A Redis server: a stream, a channel, or both.
-        "redis" => Redis(RedisPlugin),
-        /// Another collector.
+        /// Another collector, which has each record once.
         "forward" => Forward(ForwardPlugin),
-        /// A receiver of OTLP over HTTP.
+        /// Whoever takes OTLP by HTTP.
         "otlp" => Otlp(OtlpPlugin),
+        /// A stream or a channel of Redis.
+        "redis" => Redis(RedisPlugin),
+        /// Who subscribes by ZeroMQ.
+        "pubsub_zeromq" => PubsubZeromq(ZeromqPlugin),
+        /// Who subscribes to a subject of NATS.
+        "pubsub_nats" => PubsubNats(NatsPlugin),
+        /// A collection of MongoDB, which has each record once.
+        "mongodb" => Mongodb(MongodbPlugin),
     }
 }
 
 table! {
     /// A lake, in which each record is once.
     pub struct LakePlugin {
-        /// The folder.
+        /// The folder, or a bucket: `s3://bucket/lake`, `gs://` or `az://`.
         pub path: Placed<String>,
         /// Whether it has JSON lines.
         pub jsonl: bool = true,
         /// Whether it has Parquet.
         pub parquet: bool = true,
+        /// How a bucket is reached.
+        pub store: Store,
     }
 }
 
 table! {
-    /// A Redis server: a stream, a channel, or both. An entry of the stream has the field `record`, the lake's JSON line, which
-    /// is what the channel gets too.
-    pub struct RedisPlugin {
-        /// The server, such as `redis://user:password@host:6379/0`, without TLS.
-        pub url: Secret<String>,
-        /// The stream that entries are added to; without it and a channel it is `spanlake`.
-        pub stream: Option<String>,
-        /// About how many entries the stream keeps; older ones give way.
-        pub max_len: NonZeroU64 = 1_000_000_i128,
-        /// The channel that records are published to.
-        pub channel: Option<String>,
-    }
-}
-
-table! {
-    /// Another collector, which takes records at its own endpoint.
+    /// Another collector, which has each record once.
     pub struct ForwardPlugin {
-        /// The collector, such as `https://collector.internal:4600`.
-        pub url: String,
-        /// The token that opens it; better left to a file.
-        pub token: Option<Secret<String>>,
-        /// A file with the token.
-        pub token_file: Option<String>,
-        /// Certificates that are trusted in place of those that the machine trusts, as PEM.
-        pub roots: Option<String>,
+        /// Where it is, such as `https://collector.internal:4600`.
+        pub url: Placed<String>,
+        /// How the two know each other.
+        pub client: ClientSide,
     }
 }
 
 table! {
-    /// A receiver of OTLP over HTTP, in protobuf.
+    /// Whoever takes OTLP by HTTP.
     pub struct OtlpPlugin {
-        /// The receiver, such as `http://127.0.0.1:4318`; `/v1/logs` and `/v1/traces` are below it.
-        pub url: String,
-        /// The token that opens it, sent as a bearer's; better left to a file.
-        pub token: Option<Secret<String>>,
-        /// A file with the token.
-        pub token_file: Option<String>,
-        /// Certificates that are trusted in place of those that the machine trusts, as PEM.
-        pub roots: Option<String>,
-        /// Whether all records are sent as logs.
-        pub logs: bool = true,
-        /// Whether tasks are sent as spans when they end.
-        pub spans: bool = true,
+        /// Where it is, such as `http://127.0.0.1:4318`; below it are `/v1/logs` and `/v1/traces`.
+        pub url: Placed<String>,
+        /// What is sent.
+        pub signals: Signals = "all",
+        /// How the two know each other.
+        pub client: ClientSide,
     }
+}
+
+words! {
+    /// What is sent by OTLP.
+    pub enum Signals {
+        /// Logs, and spans of the tasks that ended.
+        "all" => All,
+        /// Logs only.
+        "logs" => Logs,
+    }
+}
+
+table! {
+    /// What a plugin shows to a server, and whom it trusts. Files are PEM.
+    pub struct ClientSide {
+        /// A file with a token.
+        pub token_file: Option<String>,
+        /// Certificates that are trusted in place of those that the machine trusts.
+        pub roots: Option<String>,
+        /// A certificate by which the server knows the collector.
+        pub certificate: Option<String>,
+        /// Its private key.
+        pub key: Option<String>,
+    }
+    wrong = has_both_or_none;
+}
+
+table! {
+    /// A stream or a channel of Redis.
+    pub struct RedisPlugin {
+        /// Where the server is, such as `redis://user:password@127.0.0.1:6379/0`; `rediss:` is with TLS.
+        pub url: Secret<String>,
+        /// What becomes of records there.
+        pub mode: RedisMode = "stream",
+        /// The stream's key, or the channel's name.
+        pub name: String = "spanlake",
+        /// About how many entries the stream keeps.
+        pub max_len: NonZeroU64 = 1_000_000_i128,
+        /// What an entry of the stream is made of.
+        pub fields: RedisFields = "columns",
+    }
+}
+
+words! {
+    /// What becomes of records in Redis.
+    pub enum RedisMode {
+        /// Entries of a stream, each record once.
+        "stream" => Stream,
+        /// Messages of a channel, for who listens at that time.
+        "publish" => Publish,
+    }
+}
+
+words! {
+    /// What an entry of a stream is made of.
+    pub enum RedisFields {
+        /// A field for each column of the lake that the record has.
+        "columns" => Columns,
+        /// One field `record` with a line of JSON.
+        "record" => Record,
+    }
+}
+
+table! {
+    /// Who subscribes by ZeroMQ, which has no tokens: beyond the own machine it is for networks that are trusted.
+    pub struct ZeromqPlugin {
+        /// Where it listens: an address and a port.
+        pub listen: Placed<String> = "127.0.0.1:5011",
+        /// What a message is.
+        pub format: ZeromqFormat = "notifications",
+        /// The system that the topics of scoped tasks name.
+        pub system: System = "production",
+        /// Most subscribers at once.
+        pub subscribers: NonZeroU64 = 64_i128,
+    }
+}
+
+words! {
+    /// What a message by ZeroMQ is.
+    pub enum ZeromqFormat {
+        /// A notification in CBOR; its topic is the level.
+        "notifications" => Notifications,
+        /// A scoped task in JSON; its topic begins with the system's letter.
+        "scoped" => Scoped,
+    }
+}
+
+words! {
+    /// The system that a program is part of.
+    pub enum System {
+        /// Tests.
+        "test" => Test,
+        /// What comes before production.
+        "staging" => Staging,
+        /// The real thing.
+        "production" => Production,
+    }
+}
+
+table! {
+    /// Who subscribes to a subject of NATS.
+    pub struct NatsPlugin {
+        /// Where the server is, such as `nats://user:password@127.0.0.1:4222`; `tls:` is with TLS.
+        pub url: Secret<String>,
+        /// The subject; the level follows behind a dot.
+        pub subject: String = "spanlake.records",
+        /// What a message is.
+        pub format: NatsFormat = "json",
+        /// The system that scoped tasks name.
+        pub system: System = "production",
+    }
+}
+
+words! {
+    /// What a message by NATS is.
+    pub enum NatsFormat {
+        /// A line of the lake's JSON.
+        "json" => Json,
+        /// A notification in CBOR.
+        "notifications" => Notifications,
+        /// A scoped task in JSON.
+        "scoped" => Scoped,
+    }
+}
+
+table! {
+    /// A collection of MongoDB, which has each record once.
+    pub struct MongodbPlugin {
+        /// Where the server is, such as `mongodb://user:password@127.0.0.1:27017`.
+        pub url: Secret<String>,
+        /// The database.
+        pub database: String = "spanlake",
+        /// The collection.
+        pub collection: String = "records",
+        /// Who has to have a document before it counts as written.
+        pub acknowledged: Acknowledged = "majority",
+        /// Whether it has to be in the journal on the disk by then.
+        pub journal: bool = true,
+    }
+}
+
+words! {
+    /// Who has to have a document before it counts as written.
+    pub enum Acknowledged {
+        /// The primary.
+        "one" => One,
+        /// Most members of the replica set.
+        "majority" => Majority,
+    }
+}
+
+fn has_both_or_none(client: &ClientSide) -> Wrong {
+    let is_one = client.certificate.is_some() != client.key.is_some();
+    is_one.then_some(("a certificate goes with its key", "both of `certificate` and `key`, or none"))
 }
 
 fn has_one_secret(token: &Token) -> Wrong {
@@ -278,17 +422,8 @@ fn wrong_with(plugin: &PluginKind) -> Wrong {
         PluginKind::Lake(lake) => {
             (!lake.jsonl && !lake.parquet).then_some(("the lake has no format", "`jsonl` or `parquet` that is on"))
         }
-        PluginKind::Forward(forward) => two_tokens(&forward.token, &forward.token_file),
-        PluginKind::Otlp(otlp) if !otlp.logs && !otlp.spans => {
-            Some(("nothing would be sent", "`logs` or `spans` that is on"))
-        }
-        PluginKind::Otlp(otlp) => two_tokens(&otlp.token, &otlp.token_file),
         _ => None,
     }
-}
-
-fn two_tokens(token: &Option<Secret<String>>, file: &Option<String>) -> Wrong {
-    (token.is_some() && file.is_some()).then_some(("there are two tokens", "one of `token` and `token_file`"))
 }
 
 // === impl Plugin ===
@@ -334,6 +469,13 @@ impl Whole for Collector {
             && pull.listen.parse::<std::net::SocketAddr>().is_err()
         {
             faults.push(no_address(&pull.listen, "receive.zeromq_pull.listen"));
+        }
+        for (name, plugin) in self.plugins.iter() {
+            if let PluginKind::PubsubZeromq(socket) = &plugin.kind
+                && socket.listen.parse::<std::net::SocketAddr>().is_err()
+            {
+                faults.push(no_address(&socket.listen, &format!("plugins.{name}.listen")));
+            }
         }
         match self.listen.parse::<std::net::SocketAddr>() {
             Err(_) => faults.push(no_address(&self.listen, "listen")),

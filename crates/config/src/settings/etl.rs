@@ -148,6 +148,7 @@ impl Setting for Secret<String> {
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        reader.hidden.push(node.span);
         match &node.value {
             Value::Text(text) if !text.is_empty() => {
                 reader.tell("***", node.span);

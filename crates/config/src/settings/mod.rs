@@ -3,6 +3,7 @@
 mod lake;
 mod queue;
 mod loggers;
+mod moment;
 mod sinks;
 mod renderers;
 mod expression;
@@ -10,11 +11,13 @@ mod processors;
 mod records;
 mod etl;
 pub mod collector;
+mod jetstream;
 
 pub use etl::{Etl, Label, Lineage, LineageFile, LineageHttp, Store};
 pub use expression::Expression;
 pub use lake::{Lake, Limits};
 pub use loggers::{Directive, Logger, Pipeline};
+pub use moment::Moment;
 pub use processors::{
     AddCallsite, AddDefaults, CallsiteParameter, FilterByContext, FilterByLevel, FilterByTarget, FilterByTime,
     FilterKeys, Processor, RedactFields, Rename,

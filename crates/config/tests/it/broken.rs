@@ -23,8 +23,19 @@ fn files_without_a_message_are_none() {
     let is_orphan = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "txt") && !path.with_extension("").exists()
     };
-    let orphans: Vec<_> = entries().into_iter().filter(is_orphan).collect();
+    let orphans: Vec<_> = entries(FOLDER).into_iter().filter(is_orphan).collect();
     assert!(orphans.is_empty(), "{orphans:?}");
+}
+
+#[test]
+fn no_message_tells_a_secret() {
+    let all: Vec<_> = [FOLDER, "tests/broken/collector"].into_iter().flat_map(entries).collect();
+    let texts = all.iter().filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    let told = texts.filter(|path| {
+        let text = fs::read_to_string(path).expect("a message");
+        text.contains("s3cret") || text.contains("hunter2")
+    });
+    assert_eq!(told.collect::<Vec<_>>(), Vec::<&PathBuf>::new());
 }
 
 #[test]
@@ -54,21 +65,30 @@ fn files_that_cannot_be_read_are_told() {
 }
 
 fn is_as_expected(file: &Path) -> bool {
-    let message = Config::from_file(file).expect_err("it is wrong").to_string();
+    says(file, &Config::from_file(file).expect_err("it is wrong").to_string())
+}
+
+/// Whether a message is the one that was looked at.
+pub(crate) fn says(file: &Path, message: &str) -> bool {
     let expected = PathBuf::from(format!("{}.txt", file.display()));
     if std::env::var_os(BLESS).is_some() {
-        fs::write(&expected, &message).expect("written");
+        fs::write(&expected, message).expect("written");
     }
     fs::read_to_string(expected).is_ok_and(|expected| expected == message)
 }
 
 fn files() -> Vec<PathBuf> {
-    let is_wrong = |path: &PathBuf| path.extension().is_some_and(|extension| extension != "txt");
-    entries().into_iter().filter(is_wrong).collect()
+    files_of(FOLDER)
 }
 
-fn entries() -> Vec<PathBuf> {
-    let entries = fs::read_dir(FOLDER).expect("the folder");
+/// The files of a folder that are wrong.
+pub(crate) fn files_of(folder: &str) -> Vec<PathBuf> {
+    let is_wrong = |path: &PathBuf| path.extension().is_some_and(|extension| extension != "txt");
+    entries(folder).into_iter().filter(is_wrong).collect()
+}
+
+fn entries(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     paths

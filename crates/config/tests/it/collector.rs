@@ -6,6 +6,8 @@ use std::time::Duration;
 use spanlake_config::settings::collector::{Collector, PluginKind};
 use spanlake_config::{CollectorConfig, Format, json_schema};
 
+use super::broken::{files_of, says};
+
 const WRONG: &str = "\
 listen: 0.0.0.0:4600
 tokens:
@@ -57,6 +59,15 @@ fn everything_that_is_wrong_is_told_at_once() {
     }
     let two = read("tokens: { a: { rights: [publish] } }\n").expect_err("it is wrong");
     assert!(two.contains("a token stands here or in a file") && two.contains("one of `secret` and `file`"), "{two}");
+}
+
+#[test]
+fn messages_are_those_that_were_looked_at() {
+    let files = files_of("tests/broken/collector");
+    assert!(files.len() >= 6, "{} files", files.len());
+    let message = |file: &Path| CollectorConfig::from_file(file).expect_err("it is wrong").to_string();
+    let wrong: Vec<_> = files.iter().filter(|file| !says(file, &message(file))).collect();
+    assert!(wrong.is_empty(), "{wrong:?}: look at them, then run with SPANLAKE_BLESS=1");
 }
 
 #[test]

@@ -65,7 +65,13 @@ impl PublishHandle {
             return Ok(report);
         }
         let error = Error::new(Stage::Dispatch, "Guard", Category::Io, "shutdown did not finish in time");
-        Err(error.with("timeout", format_args!("{timeout:?}")).with("report", &report))
+        let error = error.with("timeout", format_args!("{timeout:?}")).with("report", &report);
+        // Who sees nothing but this is to know that a token is wrong, or a collector away.
+        let failed = report.sinks.first().and_then(|sink| sink.last_error.as_ref());
+        Err(match failed {
+            Some(failed) => error.with("failed", failed),
+            None => error,
+        })
     }
 }
 

@@ -23,7 +23,8 @@
 //! # Features
 //!
 //! Each brings a transport, of which `docs/publish.md` tells what it can lose: `http` (default) `HttpTransport`, the collector's own
-//! endpoint; `nats` `NatsTransport`, JetStream; `otlp` `OtlpTransport`; `zeromq` `ZmqTransport`, which pushes, and `ZmqPublisher`.
+//! endpoint; `nats` `NatsTransport`, JetStream; `otlp` `OtlpTransport`, by HTTP, and with `otlp-grpc`
+//! by gRPC; `zeromq` `ZmqTransport`, which pushes, and `ZmqPublisher`.
 //!
 //! # Example
 //!
@@ -66,8 +67,8 @@ pub use spanlake_core::{Policy, Report};
 pub use transport::HttpTransport;
 #[cfg(feature = "nats")]
 pub use transport::NatsTransport;
-#[cfg(feature = "otlp")]
-pub use transport::OtlpTransport;
 pub use transport::{Delivered, Parcel, Transport, Undelivered};
+#[cfg(feature = "otlp")]
+pub use transport::{OtlpTransport, Signals};
 #[cfg(feature = "zeromq")]
 pub use transport::{ZmqPublisher, ZmqTransport};

@@ -16,7 +16,8 @@ const LAST_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     failures: u32,
-    retry_at: Option<Instant>,
+    /// When it may be tried again where somebody waits, and when otherwise.
+    waits: Option<(Instant, Instant)>,
 }
 
 impl Pace {
@@ -29,14 +30,20 @@ impl Pace {
     pub(crate) fn fail(&mut self, after: Option<Duration>) {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
-        let pause = after.map_or_else(|| jittered(pause), |after| after.min(LONGEST_PAUSE));
-        self.retry_at = Some(Instant::now() + pause);
+        let now = Instant::now();
+        self.waits = Some(match after {
+            Some(after) => (now + after.min(LONGEST_PAUSE), now + after.min(LONGEST_PAUSE)),
+            None => {
+                let pause = jittered(pause);
+                (now + pause.min(LAST_PAUSE), now + pause)
+            }
+        });
     }
 
-    /// When it may be tried again; `None` for at once. Where somebody waits, soon.
+    /// When it may be tried again; `None` for at once. Where somebody waits, soon after the last failure, unless the other side asked
+    /// for more.
     pub(crate) fn retry_at(&self, is_urgent: bool) -> Option<Instant> {
-        let soon = Instant::now() + LAST_PAUSE;
-        self.retry_at.map(|at| if is_urgent { at.min(soon) } else { at })
+        self.waits.map(|(soon, at)| if is_urgent { soon } else { at })
     }
 }
 
@@ -60,7 +67,10 @@ mod tests {
             let most = Duration::from_millis(most);
             assert!(most / 2 <= pause && pause <= most + Duration::from_millis(50), "{pause:?} of {most:?}");
         }
-        assert!(pace.retry_at(true).expect("a pause") <= Instant::now() + LAST_PAUSE);
+        let soon = pace.retry_at(true).expect("a pause");
+        assert!(soon <= Instant::now() + LAST_PAUSE);
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(pace.retry_at(true), Some(soon), "that time comes, however often it is asked for");
         pace.succeed();
         assert_eq!(pace.retry_at(false), None);
         assert_ne!((0..4).map(|_| jittered(LONGEST_PAUSE)).collect::<Vec<_>>(), vec![jittered(LONGEST_PAUSE); 4]);
@@ -74,6 +84,7 @@ mod tests {
             pace.fail(Some(Duration::from_secs(asked)));
             let pause = pace.retry_at(false).expect("a pause") - now;
             assert_eq!(pause.as_secs_f64().round() as u64, most);
+            assert_eq!(pace.retry_at(true), pace.retry_at(false), "also where somebody waits");
         }
     }
 }

@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use spanlake_core::{Error, Secret};
 use spanlake_wire::batch::{BatchWriter, Entry};
+use spanlake_wire::client::{Address, Client, Uri};
 use spanlake_wire::exchange::{self, Reply};
-use ureq::http::Uri;
+use spanlake_wire::tls::invalid;
 
-use crate::transport::client::{Address, Client};
-use crate::transport::tls::invalid;
 use crate::transport::{Delivered, Parcel, Transport, Undelivered};
 
 const SERVICE: &str = "HttpTransport";
@@ -81,7 +80,7 @@ impl HttpTransport {
     /// Settings of a transport to the collector at this URL, such as `http://127.0.0.1:4600`.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(url: impl Into<String>) -> HttpTransportBuilder {
-        HttpTransportBuilder { address: Address::new(url.into()) }
+        HttpTransportBuilder { address: Address::new(url) }
     }
 }
 

@@ -1,9 +1,5 @@
 //! Transports: how segments get to the other side.
 
-#[cfg(feature = "_tls")]
-mod tls;
-#[cfg(feature = "_ureq")]
-mod client;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "otlp")]
@@ -21,11 +17,12 @@ pub use http::{HttpTransport, HttpTransportBuilder};
 pub use nats::{DEFAULT_STREAM, NatsTransport, NatsTransportBuilder};
 #[cfg(feature = "otlp")]
 pub use otlp::{OtlpTransport, OtlpTransportBuilder, Signals};
+pub use spanlake_wire::exchange::Undelivered;
 #[cfg(feature = "zeromq")]
 pub use zeromq::{ZmqPublisher, ZmqPublisherBuilder, ZmqTransport, ZmqTransportBuilder};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use spanlake_core::segment::{Decoded, Segment};
 use spanlake_core::{Category, Cause, Error, Kind, Loss, Record, Stage};
@@ -72,17 +69,6 @@ pub struct Delivered {
     pub complaint: Option<Error>,
     /// The levels that somebody wants the program to record at.
     pub verbosity: Option<Verbosity>,
-}
-
-/// Why segments are not there.
-#[derive(Debug)]
-pub enum Undelivered {
-    /// Another time they may be taken: after a pause of this length, if the other side named one.
-    NotNow(Error, Option<Duration>),
-    /// Fewer of them at once may be taken.
-    TooMany(Error),
-    /// They will never be taken. They are counted as lost.
-    Never(Error),
 }
 
 impl<'a> Parcel<'a> {

@@ -3,48 +3,43 @@
 use std::future::Future;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy};
 use async_nats::jetstream::{self, Context};
-use async_nats::{ConnectOptions, ServerAddr};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::PrivateKeyDer;
-use rustls_pki_types::pem::PemObject;
+use spanlake_core::clock::utc_now_ns;
 use spanlake_core::segment::Segment;
 use spanlake_core::{Category, Error, Secret, Stage};
+use spanlake_wire::asked::Asked;
 use spanlake_wire::batch::{BatchWriter, Entry};
-use spanlake_wire::exchange;
+use spanlake_wire::exchange::{self, Verbosity};
+use spanlake_wire::nats::{Access, BoxError};
+use spanlake_wire::subject;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::transport::tls::{certificates, invalid, trusted};
 use crate::transport::{Delivered, Parcel, Transport, Undelivered};
 
 /// Default of [`NatsTransportBuilder::stream`].
-pub const DEFAULT_STREAM: &str = "SPANLAKE";
+pub const DEFAULT_STREAM: &str = subject::STREAM;
 
-/// Segments go to this subject and, behind a dot, the service's name.
-const SUBJECT: &str = "spanlake.segments";
-
-/// The header by which JetStream knows what it has already.
-const MESSAGE_ID: &str = "Nats-Msg-Id";
-
-/// How long a stream of ours remembers that: longer than a publisher pauses between two tries, many times.
+/// How long a stream of ours remembers what it has: longer than a publisher pauses between two tries, many times.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(15 * 60);
-
-/// How long a connection is waited for.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Segments that are sent before the first is acknowledged.
 const IN_FLIGHT: usize = 128;
 
-const SERVICE: &str = "NatsTransport";
+/// How often at most is looked what levels are asked for, beside what is sent.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// How long an answer to that is waited for.
+const LOOK_FOR: Duration = Duration::from_millis(500);
+
+/// How soon is looked again where nobody answered, who may not be allowed to.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+const SERVICE: &str = "NatsTransport";
 
 /// Sends segments to a stream of NATS JetStream, which acknowledges them when it has stored them.
 ///
@@ -69,6 +64,7 @@ pub struct NatsTransport {
     settings: NatsTransportBuilder,
     name: String,
     session: Option<Session>,
+    look_at: Option<Instant>,
 }
 
 /// Settings of a [`NatsTransport`].
@@ -84,13 +80,9 @@ pub struct NatsTransport {
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened until `build`"]
 pub struct NatsTransportBuilder {
-    url: String,
+    access: Access,
     stream: String,
     most_bytes: Option<NonZeroU64>,
-    token: Option<Secret<String>>,
-    credentials: Option<PathBuf>,
-    roots: Option<PathBuf>,
-    client: Option<(PathBuf, PathBuf)>,
 }
 
 /// A connection, and the runtime that it lives on, with which it goes. It works only while something is waited for here.
@@ -109,8 +101,8 @@ impl NatsTransportBuilder {
         self
     }
 
-    /// Creates the stream where there is none, in files, for at most so many bytes. When it is full it takes nothing more, and
-    /// records wait in the program.
+    /// Creates the stream where there is none, in files, for at most so many bytes. What is acknowledged by who reads it leaves the
+    /// stream; one that is full takes nothing more, and records wait in the program.
     pub fn create(mut self, most_bytes: NonZeroU64) -> Self {
         self.most_bytes = Some(most_bytes);
         self
@@ -118,51 +110,36 @@ impl NatsTransportBuilder {
 
     /// The token that opens the server. It is shown nowhere.
     pub fn token(mut self, token: Secret<String>) -> Self {
-        self.token = Some(token);
+        self.access.token = Some(token);
         self
     }
 
     /// A file with a user's JWT and key, as `nsc` writes it. It is read at every connection.
     pub fn credentials(mut self, file: impl Into<PathBuf>) -> Self {
-        self.credentials = Some(file.into());
+        self.access.credentials = Some(file.into());
         self
     }
 
     /// A file of PEM certificates that are trusted in place of those that the machine trusts.
     pub fn roots(mut self, file: impl Into<PathBuf>) -> Self {
-        self.roots = Some(file.into());
+        self.access.roots = Some(file.into());
         self
     }
 
     /// Files with the certificate chain and the private key, as PEM, by which the server knows this program.
     pub fn client_certificate(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        self.client = Some((chain.into(), key.into()));
+        self.access.client = Some((chain.into(), key.into()));
         self
     }
 
     /// The transport. Fails when the URL is none. It connects when there is something to send.
     pub fn build(self) -> Result<NatsTransport, Error> {
-        // An error has no cause: it might quote a password.
-        let address: Option<ServerAddr> = self.url.trim().parse().ok();
-        let Some(address) = address.filter(|address| !address.has_user_pass() && !address.host().is_empty()) else {
-            return Err(invalid(SERVICE, "the address is no nats:// or tls:// URL with a host, without user"));
-        };
-        let name = format!("nats {}:{}", address.host(), address.port());
-        Ok(NatsTransport { settings: self, name, session: None })
+        let name = self.access.name()?;
+        Ok(NatsTransport { settings: self, name, session: None, look_at: None })
     }
 
     async fn connect(&self) -> Result<Context, BoxError> {
-        let mut options = ConnectOptions::new()
-            .name(concat!("spanlake/", env!("CARGO_PKG_VERSION")))
-            .connection_timeout(CONNECT_TIMEOUT)
-            .tls_client_config(self.tls()?);
-        if let Some(token) = &self.token {
-            options = options.token(token.expose().clone());
-        }
-        if let Some(file) = &self.credentials {
-            options = options.credentials(&std::fs::read_to_string(file)?)?;
-        }
-        let context = jetstream::new(options.connect(self.url.trim()).await?);
+        let context = jetstream::new(self.access.connect().await?);
         match self.most_bytes {
             Some(most) => drop(context.get_or_create_stream(self.config(most)).await?),
             None => drop(context.get_stream(&self.stream).await?),
@@ -170,28 +147,13 @@ impl NatsTransportBuilder {
         Ok(context)
     }
 
-    fn tls(&self) -> Result<ClientConfig, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(trusted(SERVICE, self.roots.as_deref())?);
-        // Named here, because what another part of the program brings along could be chosen otherwise.
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let wrong = |error| invalid(SERVICE, "cannot use the certificates").caused_by(error);
-        let tls = tls.with_safe_default_protocol_versions().map_err(wrong)?.with_root_certificates(roots);
-        let Some((chain, key)) = &self.client else {
-            return Ok(tls.with_no_client_auth());
-        };
-        let unread =
-            |error| invalid(SERVICE, "cannot read the private key").caused_by(error).with("file", key.display());
-        let key = PrivateKeyDer::from_pem_file(key).map_err(unread)?;
-        tls.with_client_auth_cert(certificates(SERVICE, chain)?, key).map_err(wrong)
-    }
-
     fn config(&self, most: NonZeroU64) -> Config {
         Config {
             name: self.stream.clone(),
-            subjects: vec![format!("{SUBJECT}.>")],
+            subjects: vec![format!("{}.>", subject::SEGMENTS)],
             max_bytes: i64::try_from(most.get()).unwrap_or(i64::MAX),
             discard: DiscardPolicy::New,
+            retention: RetentionPolicy::WorkQueue,
             duplicate_window: DUPLICATE_WINDOW,
             ..Config::default()
         }
@@ -204,26 +166,24 @@ impl NatsTransport {
     /// Settings of a transport to the server at this URL, such as `nats://127.0.0.1:4222`.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(url: impl Into<String>) -> NatsTransportBuilder {
-        NatsTransportBuilder {
-            url: url.into(),
-            stream: DEFAULT_STREAM.to_owned(),
-            most_bytes: None,
-            token: None,
-            credentials: None,
-            roots: None,
-            client: None,
-        }
+        NatsTransportBuilder { access: Access::new(SERVICE, url), stream: DEFAULT_STREAM.to_owned(), most_bytes: None }
     }
 
     fn begin(&self, until: Instant) -> Result<Session, BoxError> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let context = within(&runtime, until, self.settings.connect())?;
-        Ok(Session { context, runtime })
+        match within(&runtime, until, self.settings.connect()) {
+            Ok(context) => Ok(Session { context, runtime }),
+            Err(error) => {
+                // A name that is still being looked up is not waited for.
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
     }
 
     fn publish(&self, session: &Session, parcel: &Parcel<'_>, until: Instant) -> Result<Delivered, BoxError> {
         let segments: Vec<_> = parcel.segments().collect();
-        let subject = subject(parcel.service());
+        let subject = subject::of_service(subject::SEGMENTS, parcel.service());
         within(&session.runtime, until, async {
             let mut delivered = Delivered::default();
             for segments in segments.chunks(IN_FLIGHT) {
@@ -250,6 +210,16 @@ impl NatsTransport {
         })
     }
 
+    /// The levels that the service is asked for, when it is time to look. That nobody answers says nothing about what was sent.
+    fn look(&mut self, session: &Session, service: &str) -> Option<Verbosity> {
+        if self.look_at.is_some_and(|at| Instant::now() < at) {
+            return None;
+        }
+        let answer = within(&session.runtime, Instant::now() + LOOK_FOR, asked(&session.context, service));
+        self.look_at = Some(Instant::now() + if answer.is_ok() { LOOK_EVERY } else { LOOK_AGAIN });
+        answer.ok().flatten()
+    }
+
     fn message(&self, parcel: &Parcel<'_>, number: u64, segment: &Segment) -> Result<PublishMessage, BoxError> {
         let stream = parcel.stream();
         let mut batch = BatchWriter::new();
@@ -257,7 +227,7 @@ impl NatsTransport {
         Ok(PublishMessage::build()
             .payload(batch.compress()?.into())
             .expected_stream(&self.settings.stream)
-            .header(MESSAGE_ID, format!("{}-{}-{number}", stream.sender, stream.epoch).as_str())
+            .header(subject::MESSAGE_ID, format!("{}-{}-{number}", stream.sender, stream.epoch).as_str())
             .header(exchange::SENDER, stream.sender.as_str())
             .header(exchange::EPOCH, stream.epoch.to_string().as_str())
             .header(exchange::SEQUENCE, parcel.sequence().to_string().as_str())
@@ -286,13 +256,19 @@ impl Transport for NatsTransport {
             None => self.begin(until).map_err(|error| failed("cannot reach the stream", error))?,
         };
         // After an error it begins anew: what of this was stored is known by its number.
-        let sent = self.publish(&session, parcel, until);
-        let delivered = sent.map_err(|error| failed("the stream does not acknowledge", error))?;
+        let mut delivered = match self.publish(&session, parcel, until) {
+            Ok(delivered) => delivered,
+            Err(error) => {
+                session.runtime.shutdown_background();
+                return Err(failed("the stream does not acknowledge", error));
+            }
+        };
+        delivered.verbosity = self.look(&session, parcel.service());
         self.session = Some(session);
         Ok(delivered)
     }
 
-    /// There is nothing to hear, but who is never heard of is hung up on.
+    /// Levels may be asked for, and who is never heard of is hung up on.
     fn polls(&self) -> bool {
         true
     }
@@ -306,10 +282,15 @@ fn within<T>(
     runtime.block_on(async { tokio::time::timeout_at(until.into(), work).await? })
 }
 
-/// A name is one word between dots, whatever it is.
-fn subject(service: &str) -> String {
-    match exchange::escaped(service).replace('.', "%2E") {
-        word if word.is_empty() => format!("{SUBJECT}._"),
-        word => format!("{SUBJECT}.{word}"),
-    }
+/// The levels that a service is asked for. That there are none, no stream of them, or something else than levels, is no answer that
+/// was not given.
+async fn asked(context: &Context, service: &str) -> Result<Option<Verbosity>, BoxError> {
+    let levels = context.get_stream_no_info(subject::VERBOSITY_STREAM).await?;
+    let last = levels.direct_get_last_for_subject(subject::of_service(subject::VERBOSITY, service)).await;
+    let asked = last.ok().and_then(|message| serde_json::from_slice::<Asked>(&message.payload).ok());
+    Ok(asked.map(|asked| asked.left(now_ms())))
+}
+
+fn now_ms() -> i64 {
+    utc_now_ns() / 1_000_000
 }

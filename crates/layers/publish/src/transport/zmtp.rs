@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use spanlake_wire::zmtp::{self, COMMAND, GREETING, LONG, MORE, put_frame};
+use spanlake_wire::zmtp::{self, COMMAND, GREETING, LONG};
 
 /// Longest frame that a peer may send: a command, or a topic that it subscribes to.
 const MOST_FRAME_BYTES: u64 = 1024;
@@ -28,12 +28,6 @@ pub(super) enum Said {
     Ping(Vec<u8>),
     /// Something that we need not understand.
     Other,
-}
-
-/// Appends a message of two frames.
-pub(super) fn put_message(out: &mut Vec<u8>, topic: &[u8], body: &[u8]) {
-    put_frame(out, MORE, topic);
-    put_frame(out, 0, body);
 }
 
 impl Connection {

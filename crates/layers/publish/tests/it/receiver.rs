@@ -31,6 +31,8 @@ pub(crate) enum Behaviour {
     #[default]
     Keep,
     Away,
+    /// Says nothing until it is told something else.
+    Silent,
     Panic,
     /// Stores, and its reply is lost.
     Forgetful,
@@ -46,6 +48,7 @@ pub(crate) enum Behaviour {
 impl Receiver {
     pub(crate) fn set(&self, behaviour: Behaviour) {
         self.state(|state| state.behaviour = behaviour);
+        self.0.1.notify_all();
     }
 
     pub(crate) fn state<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
@@ -99,7 +102,9 @@ impl Transport for Receiver {
         });
         self.0.1.notify_all();
         assert!(!panics, "as it was told");
-        let mut state = self.0.0.lock().expect("no test panics here");
+        let state = self.0.0.lock().expect("no test panics here");
+        let is_silent = |state: &mut State| matches!(state.behaviour, Behaviour::Silent);
+        let mut state = self.0.1.wait_while(state, is_silent).expect("no test panics here");
         let state = &mut *state;
         let count = parcel.segments().count();
         let result = match state.behaviour {

@@ -12,9 +12,10 @@ use spanlake_core::sync::atomic::{AtomicBool, Ordering};
 use spanlake_core::sync::{Arc, Mutex, lock};
 use spanlake_core::{Category, Error, Stage};
 use spanlake_wire::notification::{self, Extent};
+use spanlake_wire::zmtp::put_message;
 
 use super::DEFAULT_MESSAGE_BYTES;
-use crate::transport::zmtp::{Connection, Said, put_message};
+use crate::transport::zmtp::{Connection, Said};
 use crate::transport::{Delivered, Parcel, Transport, Undelivered, lose};
 
 const SERVICE: &str = "ZmqPublisher";
@@ -28,8 +29,11 @@ const MOST_TOPICS: usize = 64;
 /// How long a greeting may take.
 const GREETING_TIME: Duration = Duration::from_secs(10);
 
-/// How long a subscriber is waited for that does not take what it asked for.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Default of [`ZmqPublisherBuilder::patience`].
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bytes that it has to take in that time.
+const STEP: usize = 64 << 10;
 
 /// How long a subscriber may be silent, which is for ever: it need not say anything.
 const LONG: Duration = Duration::from_secs(86_400);
@@ -42,7 +46,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// # What can be lost
 ///
 /// **It is for those who look on.** What is published while nobody subscribes is gone, and counts as written; so is what is on its
-/// way to a subscriber that goes. A subscriber that does not take its bytes for half a second is turned out, and misses what is
+/// way to a subscriber that goes. A subscriber that takes nothing for [`patience`](ZmqPublisherBuilder::patience) is turned out, and misses what is
 /// said until it comes back. A record that is longer than [`message_bytes`](ZmqPublisherBuilder::message_bytes) is skipped and
 /// counted as lost. ZeroMQ has no tokens: whoever gets to the address may listen.
 ///
@@ -69,6 +73,7 @@ pub struct ZmqPublisher {
 /// | [`extent`](Self::extent) | what subscribers look for, not all of the record |
 /// | [`message_bytes`](Self::message_bytes) | 1 MiB |
 /// | [`subscribers`](Self::subscribers) | 64 |
+/// | [`patience`](Self::patience) | 2 s |
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened until `build`"]
 pub struct ZmqPublisherBuilder {
@@ -76,6 +81,7 @@ pub struct ZmqPublisherBuilder {
     extent: Extent,
     message_bytes: NonZeroUsize,
     subscribers: NonZeroUsize,
+    patience: Duration,
 }
 
 /// Those who listen.
@@ -83,6 +89,7 @@ pub struct ZmqPublisherBuilder {
 struct Room {
     present: Mutex<Vec<Arc<Subscriber>>>,
     most: usize,
+    patience: Duration,
     is_closed: AtomicBool,
 }
 
@@ -114,14 +121,20 @@ impl ZmqPublisherBuilder {
         self
     }
 
+    /// How long a subscriber is waited for that takes nothing of what it asked for; meanwhile the others wait too.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// The transport, which listens from now on. Fails when the address cannot be had, or the thread not be started.
     pub fn build(self) -> Result<ZmqPublisher, Error> {
-        let Self { address, extent, message_bytes, subscribers } = self;
+        let Self { address, extent, message_bytes, subscribers, patience } = self;
         let refused = |error| Error::io(SERVICE, "cannot listen", error).with("address", address);
         let listener = TcpListener::bind(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let room = Room { present: Mutex::default(), most: subscribers.get(), is_closed: AtomicBool::new(false) };
-        let room = Arc::new(room);
+        let (present, is_closed) = (Mutex::default(), AtomicBool::new(false));
+        let room = Arc::new(Room { present, most: subscribers.get(), patience, is_closed });
         let door = Arc::clone(&room);
         let started = spawn(move || door.let_in(&listener));
         started.map_err(|error| {
@@ -151,6 +164,7 @@ impl ZmqPublisher {
             extent: Extent::default(),
             message_bytes: DEFAULT_MESSAGE_BYTES,
             subscribers: DEFAULT_SUBSCRIBERS,
+            patience: DEFAULT_PATIENCE,
         }
     }
 
@@ -184,7 +198,7 @@ impl Transport for ZmqPublisher {
         }
         let present = lock(&self.room.present).clone();
         for subscriber in present {
-            if subscriber.tell(&messages, until).is_err() {
+            if subscriber.tell(&messages, self.room.patience, until).is_err() {
                 self.room.turn_out(&subscriber);
             }
         }
@@ -246,7 +260,7 @@ impl Room {
         // A room that was closed meanwhile was emptied before.
         while !self.is_closed.load(Ordering::Acquire) {
             let heard = connection.hear(Instant::now() + LONG);
-            if heard.and_then(|said| subscriber.obey(said)).is_err() {
+            if heard.and_then(|said| subscriber.obey(said, self.patience)).is_err() {
                 break;
             }
         }
@@ -262,7 +276,7 @@ impl Room {
 // === impl Subscriber ===
 
 impl Subscriber {
-    fn obey(&self, said: Said) -> IoResult<()> {
+    fn obey(&self, said: Said, patience: Duration) -> IoResult<()> {
         let mut topics = lock(&self.topics);
         match said {
             Said::Subscribe(topic) if topics.len() < MOST_TOPICS => topics.push(topic),
@@ -272,20 +286,21 @@ impl Subscriber {
                     topics.swap_remove(at);
                 }
             }
-            Said::Ping(context) => lock(&self.writer).pong(&context, Instant::now() + PATIENCE)?,
+            Said::Ping(context) => lock(&self.writer).pong(&context, Instant::now() + patience)?,
             Said::Subscribe(_) | Said::Other => {}
         }
         Ok(())
     }
 
     /// Sends what it asked for. An error is that it is gone, or does not take it.
-    fn tell(&self, messages: &[(&'static str, Vec<u8>)], until: Instant) -> IoResult<()> {
+    fn tell(&self, messages: &[(&'static str, Vec<u8>)], patience: Duration, until: Instant) -> IoResult<()> {
         let mut bytes = Vec::new();
         let topics = lock(&self.topics).clone();
         let is_wanted = |topic: &str| topics.iter().any(|start| topic.as_bytes().starts_with(start));
         for (topic, body) in messages.iter().filter(|(topic, _)| is_wanted(topic)) {
             put_message(&mut bytes, topic.as_bytes(), body);
         }
-        lock(&self.writer).write(&mut &bytes[..], until.min(Instant::now() + PATIENCE))
+        let mut writer = lock(&self.writer);
+        bytes.chunks(STEP).try_for_each(|step| writer.write(&mut &step[..], until.min(Instant::now() + patience)))
     }
 }

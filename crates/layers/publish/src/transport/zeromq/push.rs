@@ -5,17 +5,21 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use spanlake_core::segment::merge;
-use spanlake_core::{Category, Error, Loss, Stage};
+use spanlake_core::segment::{Decoded, merge};
+use spanlake_core::{Category, Error, Loss, Record, Stage};
 use spanlake_wire::exchange::Stream;
-use spanlake_wire::scoped::{self, System};
+use spanlake_wire::scoped::{System, Writer};
+use spanlake_wire::zmtp::put_message;
 
 use super::DEFAULT_MESSAGE_BYTES;
-use crate::transport::zmtp::{Connection, put_message};
+use crate::transport::zmtp::Connection;
 use crate::transport::{Delivered, Parcel, Transport, Undelivered, lose};
 
 /// How long a connection is waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Bytes of messages that are made before they are written: few enough to be still at hand then.
+const STEP: usize = 128 << 10;
 
 /// Pushes records as scoped tasks in JSON to a `PULL` socket, such as a collector's. It never sends a pickle.
 ///
@@ -42,6 +46,9 @@ pub struct ZmqTransport {
     connection: Option<Connection>,
     /// What the time was not enough for; its beginning is with the peer of the connection.
     begun: Option<Begun>,
+    /// Messages that are made before they are written, and how much of them is.
+    messages: Vec<u8>,
+    written: usize,
 }
 
 /// Settings of a [`ZmqTransport`].
@@ -58,14 +65,13 @@ pub struct ZmqTransportBuilder {
     message_bytes: NonZeroUsize,
 }
 
-/// A parcel as messages, and how much of them is written.
+/// A parcel of which messages were written.
 #[derive(Debug)]
 struct Begun {
     stream: Stream,
     numbers: Vec<u64>,
-    bytes: Vec<u8>,
-    written: usize,
-    refused: Vec<u64>,
+    /// How many of its records are messages by now.
+    records: usize,
     lost: Option<Loss>,
 }
 
@@ -100,7 +106,16 @@ impl ZmqTransportBuilder {
         }
         let name = format!("zeromq {address}");
         let message_bytes = message_bytes.get();
-        Ok(ZmqTransport { address, system, message_bytes, name, connection: None, begun: None })
+        Ok(ZmqTransport {
+            address,
+            system,
+            message_bytes,
+            name,
+            connection: None,
+            begun: None,
+            messages: Vec::new(),
+            written: 0,
+        })
     }
 }
 
@@ -140,48 +155,55 @@ impl ZmqTransport {
     /// What a message has begun cannot go on elsewhere.
     fn hang_up(&mut self) {
         self.connection = None;
-        if let Some(begun) = &mut self.begun {
-            begun.written = 0;
-        }
+        self.begun = None;
+        self.messages.clear();
+        self.written = 0;
     }
 
-    /// Goes on with a parcel that was begun, or begins this one.
-    fn begin(&mut self, parcel: &Parcel<'_>) -> Begun {
+    /// Sends a parcel, or the rest of it.
+    fn send_rest(&mut self, parcel: &Parcel<'_>, segments: &[Decoded<'_>], until: Instant) -> Result<(), IoError> {
         let numbers: Vec<u64> = parcel.segments().map(|(number, _)| number).collect();
-        match self.begun.take() {
-            Some(begun) if begun.numbers == numbers && begun.stream == *parcel.stream() => begun,
-            other => {
-                // In the middle of a message no other can begin.
-                if other.is_some_and(|begun| begun.written > 0) {
-                    self.connection = None;
-                }
-                self.encode(parcel, numbers)
+        // In the middle of a message no other can begin.
+        if self.begun.as_ref().is_some_and(|begun| begun.numbers != numbers || begun.stream != *parcel.stream()) {
+            self.hang_up();
+        }
+        self.connect(until)?;
+        let stream = parcel.stream().clone();
+        let begun = self.begun.get_or_insert(Begun { stream, numbers, records: 0, lost: None });
+        let mut records = merge(segments).skip(begun.records);
+        let mut writer = Writer::new(self.system);
+        loop {
+            self.write(until)?;
+            self.fill(&mut records, &mut writer);
+            if self.messages.is_empty() {
+                return Ok(());
             }
         }
     }
 
-    fn encode(&self, parcel: &Parcel<'_>, numbers: Vec<u64>) -> Begun {
-        let (decoded, refused) = parcel.decode();
-        let (mut bytes, mut lost) = (Vec::new(), None);
-        for record in merge(&decoded) {
-            let (topic, body) = scoped::encode(&record, self.system);
-            if body.len() + topic.len() > self.message_bytes {
-                lose(&mut lost, &record);
+    /// Makes messages of the next records.
+    fn fill<'a>(&mut self, records: &mut impl Iterator<Item = Record<'a>>, writer: &mut Writer<'a>) {
+        self.messages.clear();
+        self.written = 0;
+        let Some(begun) = &mut self.begun else { return };
+        while self.messages.len() < STEP
+            && let Some(record) = records.next()
+        {
+            begun.records += 1;
+            let (topic, body) = writer.write(&record);
+            if topic.len() + body.len() > self.message_bytes {
+                lose(&mut begun.lost, &record);
             } else {
-                put_message(&mut bytes, &topic, &body);
+                put_message(&mut self.messages, topic, body);
             }
         }
-        Begun { stream: parcel.stream().clone(), numbers, bytes, written: 0, refused, lost }
     }
 
     fn write(&mut self, until: Instant) -> Result<(), IoError> {
-        self.connect(until)?;
-        let (Some(connection), Some(begun)) = (&mut self.connection, &mut self.begun) else {
-            return Ok(());
-        };
-        let mut rest = begun.bytes.get(begun.written..).unwrap_or_default();
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let mut rest = self.messages.get(self.written..).unwrap_or_default();
         let result = connection.write(&mut rest, until);
-        begun.written = begun.bytes.len() - rest.len();
+        self.written = self.messages.len() - rest.len();
         result
     }
 }
@@ -192,9 +214,8 @@ impl Transport for ZmqTransport {
     }
 
     fn send(&mut self, parcel: &Parcel<'_>, until: Instant) -> Result<Delivered, Undelivered> {
-        let begun = self.begin(parcel);
-        self.begun = Some(begun);
-        if let Err(error) = self.write(until) {
+        let (segments, refused) = parcel.decode();
+        if let Err(error) = self.send_rest(parcel, &segments, until) {
             if error.kind() != ErrorKind::TimedOut {
                 self.hang_up();
             }
@@ -202,8 +223,7 @@ impl Transport for ZmqTransport {
             let failed = failed.caused_by(error).with("to", &self.address).recoverable();
             return Err(Undelivered::NotNow(failed, None));
         }
-        let begun = self.begun.take();
-        let (refused, lost) = begun.map(|begun| (begun.refused, begun.lost)).unwrap_or_default();
+        let lost = self.begun.take().and_then(|begun| begun.lost);
         Ok(Delivered { refused, lost, ..Delivered::default() })
     }
 }

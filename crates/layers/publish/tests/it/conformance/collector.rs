@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use spanlake_collector::queue::Options;
 use spanlake_collector::receive::Pull;
-use spanlake_collector::{CANARY_TARGET, Collector, CollectorBuilder, Match, Plugin};
-use spanlake_core::{Batch, Error, OwnedRecord};
+use spanlake_collector::{CANARY_TARGET, Collector, CollectorBuilder, Match, Plugin, Portion};
+use spanlake_core::{Error, OwnedRecord};
 use spanlake_publish::{HttpTransport, OtlpTransport, Transport, ZmqTransport};
 use tokio::runtime::Runtime;
 
@@ -31,6 +31,7 @@ pub(crate) trait By {
 
 pub(crate) struct Http;
 pub(crate) struct Otlp;
+pub(crate) struct Grpc;
 pub(crate) struct Push;
 
 impl By for Http {
@@ -42,6 +43,12 @@ impl By for Http {
 impl By for Otlp {
     fn transport(at: SocketAddr) -> Box<dyn Transport> {
         Box::new(OtlpTransport::new(format!("http://{at}")).build().expect("a transport"))
+    }
+}
+
+impl By for Grpc {
+    fn transport(at: SocketAddr) -> Box<dyn Transport> {
+        Box::new(OtlpTransport::grpc(format!("http://{at}")).build().expect("a transport"))
     }
 }
 
@@ -124,6 +131,10 @@ impl<B: By> Side for Collecting<B> {
         B::own_fields(received)
     }
 
+    fn count(&mut self) -> usize {
+        self.records.0.lock().expect("no test panics here").len()
+    }
+
     fn records(&mut self) -> Vec<OwnedRecord> {
         self.records.0.lock().expect("no test panics here").clone()
     }
@@ -138,8 +149,11 @@ impl<B> Drop for Collecting<B> {
 }
 
 impl Plugin for Gathered {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        let records = batch.records().map(OwnedRecord::from).filter(|record| record.target != CANARY_TARGET);
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
+        let records = portion
+            .records()
+            .map(|(_, record)| OwnedRecord::from(record))
+            .filter(|record| record.target != CANARY_TARGET);
         self.0.lock().expect("no test panics here").extend(records);
         Ok(())
     }

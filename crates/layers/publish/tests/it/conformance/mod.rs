@@ -18,7 +18,10 @@ use nats::Nats;
 use tee::Tee;
 
 /// Longer than anything takes.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(180);
+
+/// Events of each task, so that all are just over 100,000 records.
+const EVENTS: i64 = 24_995;
 
 /// What keeps records on the other side of a transport. It is away until it is started.
 pub(crate) trait Side {
@@ -31,6 +34,11 @@ pub(crate) trait Side {
     fn start(&mut self);
 
     fn stop(&mut self);
+
+    /// How many records it has.
+    fn count(&mut self) -> usize {
+        self.records().len()
+    }
 
     /// What it has, in the order in which it came.
     fn records(&mut self) -> Vec<OwnedRecord>;
@@ -65,12 +73,13 @@ fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// What is on the other side, once there is as much as this.
 fn arrived(side: &mut impl Side, count: usize) -> Vec<OwnedRecord> {
-    wait("all is there", || side.records().len() >= count);
+    wait("all is there", || side.count() >= count);
     side.records()
 }
 
-/// Two threads with tasks in tasks, in which everything happens that records can say.
-fn program() {
+/// Two threads with tasks in tasks, in which everything happens that records can say, and so many events in each of the inner ones: 22
+/// records besides.
+fn program(events: i64) {
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
     let work = |name: &'static str| {
         let _job = tracing::info_span!("job", user = "ada", name).entered();
@@ -78,7 +87,7 @@ fn program() {
             let load = tracing::info_span!("load", table, rows = tracing::field::Empty);
             let _load = load.enter();
             load.record("rows", 500_u64);
-            (0..500_i64).for_each(|row| tracing::info!(row, ok = row % 2 == 0, ratio = 0.1, "{table} {row}"));
+            (0..events).for_each(|row| tracing::info!(row, ok = row % 2 == 0, ratio = 0.1, "{table} {row}"));
             tracing::warn!(most = u64::MAX, least = i64::MIN, text = "\u{e9}\"\\", "at the edge");
         }
         fail().expect_err("as it was told");
@@ -102,11 +111,12 @@ fn everything_arrives_once_as_it_was_and_in_the_order_of_its_task<S: Side>(mut s
     side.start();
     let tee = Tee::new(S::transport(side.address()));
     let sent = tee.sent();
-    let report = publish(tee, |_| program());
-    assert_eq!((report.recorded, report.written, report.lost), (2022, 2022, 0), "{report:?}");
+    let report = publish(tee, |_| program(EVENTS));
+    let all = 4 * EVENTS as u64 + 22;
+    assert_eq!((report.recorded, report.written, report.lost), (all, all, 0), "{report:?}");
 
-    let records = arrived(&mut side, 2022);
-    assert_eq!(records.len(), 2022);
+    let records = arrived(&mut side, all as usize);
+    assert_eq!(records.len() as u64, all);
     let mut next = BTreeMap::new();
     for record in &records {
         let key = record.key.clone().expect("all is in tasks");
@@ -115,7 +125,7 @@ fn everything_arrives_once_as_it_was_and_in_the_order_of_its_task<S: Side>(mut s
         *next += 1;
     }
     let (sent, received) = (by_key(&sent.lock().expect("what was sent")), by_key(&records));
-    assert_eq!(received.len(), 2022, "no key is there twice");
+    assert_eq!(received.len() as u64, all, "no key is there twice");
     for (key, record) in &sent {
         let received = &received[key];
         assert_eq!(*record, OwnedRecord { fields: S::own_fields(&received.fields), ..received.clone() });
@@ -192,6 +202,7 @@ macro_rules! ask {
 ask! {
     http: Some(Collecting::<collector::Http>::new());
     otlp: Some(Collecting::<collector::Otlp>::new());
+    otlp_grpc: Some(Collecting::<collector::Grpc>::new());
     zeromq: Some(Collecting::<collector::Push>::new());
     jetstream: Nats::new();
 }
@@ -213,5 +224,26 @@ fn a_record_that_is_too_long_to_be_pushed_is_skipped_and_counted() {
     let messages: Vec<&str> =
         records.iter().filter(|record| record.kind == Kind::Event).map(|it| &*it.message).collect();
     assert_eq!(messages, ["before", "behind"]);
+    assert_eq!(records.iter().filter(|record| record.kind == Kind::Loss).count(), 1, "it is stated");
+}
+
+#[test]
+fn over_otlp_a_record_that_is_too_long_is_lost_alone_and_the_others_go_in_smaller_requests() {
+    let mut side = Collecting::<collector::Otlp>::new();
+    let at = side.address();
+    let mut limits = spanlake_collector::Limits::default();
+    limits.batch_bytes = 20 << 10;
+    side.run(|builder| builder.listen(at).limits(limits));
+    let report = publish(Collecting::<collector::Otlp>::transport(at), |guard| {
+        (0..1000).for_each(|row| tracing::info!(row, "before"));
+        tracing::warn!("{}", "long ".repeat(8000));
+        (0..1000).for_each(|row| tracing::info!(row, "behind"));
+        let _ = guard.flush(LONG);
+    });
+    assert_eq!((report.recorded, report.written, report.lost), (2001, 2000, 1), "{report:?}");
+    let records = arrived(&mut side, 2001);
+    let messages: Vec<&str> =
+        records.iter().filter(|record| record.kind == Kind::Event).map(|it| &*it.message).collect();
+    assert_eq!(messages, [["before"; 1000], ["behind"; 1000]].concat());
     assert_eq!(records.iter().filter(|record| record.kind == Kind::Loss).count(), 1, "it is stated");
 }

@@ -37,6 +37,12 @@ pub struct CollectorArgs {
     /// A file of PEM certificates to trust in place of the machine's, for https://
     #[arg(long, value_name = "FILE")]
     pub roots: Option<PathBuf>,
+    /// A PEM file with a certificate to show, for a collector that lets nobody in without one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub certificate: Option<PathBuf>,
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
 }
 
 /// What `spanlake control set` takes.

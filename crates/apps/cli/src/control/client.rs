@@ -1,5 +1,6 @@
 //! What speaks to a collector.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use spanlake_core::{Category, Error, Secret, Stage};
 use ureq::http::Response;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use crate::args::CollectorArgs;
@@ -94,14 +95,29 @@ fn token(args: &CollectorArgs) -> Result<Option<Secret<String>>, Error> {
 
 fn tls(args: &CollectorArgs) -> Result<TlsConfig, Error> {
     let invalid = |why| Error::new(Stage::Configuration, "Control", Category::Validation, why);
+    let certificates = |file: &Path| {
+        CertificateDer::pem_file_iter(file)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| invalid("cannot read the certificates").caused_by(error).with("file", file.display()))
+    };
+    let owned = |all: Vec<CertificateDer<'_>>| -> Vec<_> {
+        all.iter().map(|one| Certificate::from_der(one).to_owned()).collect()
+    };
     let trusted = match &args.roots {
         None => rustls_native_certs::load_native_certs().certs,
-        Some(file) => CertificateDer::pem_file_iter(file)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| invalid("cannot read the certificates").caused_by(error).with("file", file.display()))?,
+        Some(file) => certificates(file)?,
     };
-    let trusted: Vec<_> = trusted.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
+    let trusted = owned(trusted);
+    let client = match args.certificate.as_deref().zip(args.key.as_deref()) {
+        None => None,
+        Some((chain, key)) => {
+            let unread = || invalid("cannot read the private key").with("file", key.display());
+            let pem = std::fs::read(key).map_err(|error| unread().caused_by(error))?;
+            let key = PrivateKey::from_pem(&pem).map_err(|error| unread().caused_by(error))?;
+            Some(ClientCert::new_with_certs(&owned(certificates(chain)?), key))
+        }
+    };
     let crypto = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(crypto);
+    let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(crypto).client_cert(client);
     Ok(tls.root_certs(RootCerts::Specific(Arc::new(trusted))).build())
 }

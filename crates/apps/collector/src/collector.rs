@@ -2,21 +2,23 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use spanlake_core::disk;
-use spanlake_core::sync::Mutex;
-use spanlake_core::{Category, Error, Source, Stage};
+use spanlake_core::sync::{Mutex, lock};
+use spanlake_core::{Category, Error, SinkState, Source, Stage};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::control::Control;
 use crate::health::{Canary, Health};
-use crate::http::{Limits, Listening, Shared, Tls};
-use crate::intake::Intake;
-use crate::plugins::{Dead, Match, Plugin, PluginReport, Runner, Steering};
+use crate::http::{Limits, Listening, Policy, Shared, Tls, talk};
+use crate::intake::{Intake, Reason};
+use crate::plugins::{Asked, Crew, Match, Plugin, PluginReport};
 use crate::queue::{Delivery, Opened, Options, Queue, QueueReport};
-use crate::quota::Quotas;
+#[cfg(feature = "nats")]
+use crate::receive::jetstream::{self, JetStream};
 use crate::receive::{Pull, Receiving, Subscribe};
 use crate::tokens::Tokens;
 
@@ -32,6 +34,19 @@ const CANARY_EVERY: Duration = Duration::from_secs(10);
 /// Default of [`CollectorBuilder::checkpoint_every`].
 pub const DEFAULT_CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
+/// How a part is that may fail by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    /// How often it failed.
+    pub(crate) errors: u64,
+    /// Records in its dead letters.
+    pub(crate) dead: u64,
+    /// Whether it is known not to work now.
+    pub(crate) is_failing: bool,
+    pub(crate) last_error: Option<String>,
+}
+
 /// Settings of a collector.
 #[must_use = "nothing runs until `start`"]
 pub struct CollectorBuilder {
@@ -42,9 +57,12 @@ pub struct CollectorBuilder {
     limits: Limits,
     flush_every: Duration,
     checkpoint_every: Duration,
-    plugins: Vec<(String, Match, Box<dyn Plugin>)>,
+    takes_otlp: bool,
+    plugins: Vec<Asked>,
     pulls: Vec<Pull>,
     subscriptions: Vec<Subscribe>,
+    #[cfg(feature = "nats")]
+    jetstreams: Vec<(String, JetStream)>,
 }
 
 /// A collector at work.
@@ -56,9 +74,8 @@ pub struct Collector {
     queue: Arc<Queue>,
     opened: Opened,
     control: Arc<Control>,
-    steering: Arc<Steering>,
-    runners: Vec<JoinHandle<()>>,
-    reports: Vec<Arc<Mutex<PluginReport>>>,
+    crew: Arc<Crew>,
+    shared: Arc<Shared>,
     canaries: AbortHandle,
     checkpoints: AbortHandle,
 }
@@ -75,13 +92,16 @@ impl CollectorBuilder {
             limits: Limits::default(),
             flush_every: DEFAULT_FLUSH_EVERY,
             checkpoint_every: DEFAULT_CHECKPOINT_EVERY,
+            takes_otlp: true,
             plugins: Vec::new(),
             pulls: Vec::new(),
             subscriptions: Vec::new(),
+            #[cfg(feature = "nats")]
+            jetstreams: Vec::new(),
         }
     }
 
-    /// Where it listens: [`DEFAULT_ADDRESS`]. Anywhere but on the own machine it needs tokens or clients' certificates.
+    /// Where it listens: [`DEFAULT_ADDRESS`]. Anywhere but on the own machine it needs tokens.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
@@ -118,9 +138,21 @@ impl CollectorBuilder {
         self
     }
 
+    /// Whether OTLP, by HTTP and by gRPC, is taken: it is.
+    pub fn otlp(mut self, takes_it: bool) -> Self {
+        self.takes_otlp = takes_it;
+        self
+    }
+
     /// Adds a plugin under a name that no other has.
     pub fn plugin(mut self, name: impl Into<String>, wanted: Match, plugin: impl Plugin + 'static) -> Self {
-        self.plugins.push((name.into(), wanted, Box::new(plugin)));
+        self.plugins.push(Asked { name: name.into(), wanted, plugin: Box::new(plugin), settings: None });
+        self
+    }
+
+    /// Says what the plugin that was added last is made of.
+    pub(crate) fn made_of(mut self, settings: &spanlake_config::settings::collector::Plugin) -> Self {
+        self.plugins.iter_mut().last().into_iter().for_each(|asked| asked.settings = Some(settings.clone()));
         self
     }
 
@@ -137,6 +169,14 @@ impl CollectorBuilder {
         self
     }
 
+    /// Takes segments of a stream of JetStream, under a name that no other receiver of them has. It keeps what it has not settled in the
+    /// folder `jetstream/<name>` of the queue.
+    #[cfg(feature = "nats")]
+    pub fn jetstream(mut self, name: impl Into<String>, jetstream: JetStream) -> Self {
+        self.jetstreams.push((name.into(), jetstream));
+        self
+    }
+
     /// Opens the queue, listens, and starts a thread for each plugin. Fails when the queue cannot be opened or is somebody else's,
     /// the address not be had, or strangers would be let in.
     pub async fn start(self) -> Result<Collector, Error> {
@@ -148,80 +188,57 @@ impl CollectorBuilder {
             limits,
             flush_every,
             checkpoint_every,
+            takes_otlp,
             plugins,
             pulls,
             subscriptions,
+            #[cfg(feature = "nats")]
+            jetstreams,
         } = self;
         if !address.ip().is_loopback() && tokens.is_empty() {
-            let why = "a collector that listens beyond its own machine needs tokens";
-            return Err(
-                Error::new(Stage::Configuration, "Collector", Category::Validation, why).with("address", address)
-            );
+            return Err(strangers(address));
         }
+        // Before anything is changed: where somebody else has the address, that one may be the same collector.
+        let listener = Listening::bind(address).await?;
         let folder = options.folder().to_owned();
-        let names: Vec<&str> = plugins.iter().map(|(name, ..)| name.as_str()).collect();
+        let names: Vec<&str> = plugins.iter().map(|asked| asked.name.as_str()).collect();
         let disk = disk::real();
         let (queue, opened) = Queue::open(options, Arc::clone(&disk), &names)?;
         let queue = Arc::new(queue);
         let control = Arc::new(Control::open(&folder, disk)?);
         let canary = Arc::new(Canary::new(&Source::this_process("spanlaked")));
-        let steering = Arc::new(Steering::default());
-        let (mut runners, mut reports) = (Vec::new(), Vec::new());
-        for (name, wanted, plugin) in plugins {
-            let report = Arc::new(Mutex::new(PluginReport::of(&name)));
-            reports.push(Arc::clone(&report));
-            let runner = Runner {
-                queue: Arc::clone(&queue),
-                reader: queue.reader(&name).ok_or_else(|| twice(&name))?,
-                passed: None,
-                dead: Dead::of(&folder, &name),
-                name,
-                plugin,
-                wanted,
-                flush_every,
-                steering: Arc::clone(&steering),
-                canary: Arc::clone(&canary),
-                report,
-            };
-            runners.push(runner.spawn()?);
-        }
+        let crew = Arc::new(Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.clone()));
+        plugins.into_iter().try_for_each(|asked| crew.begin(asked, flush_every))?;
         let intake = Intake::new(Arc::clone(&queue));
+        let room = tokio::sync::Semaphore::new(limits.held_bytes.div_ceil(1024));
+        let policy = Arc::new(Mutex::new(Arc::new(Policy::new(tokens, limits))));
         let mut receiving = Vec::new();
         for pull in pulls {
-            receiving.push(pull.begin(intake.clone()).await?);
+            receiving.push(pull.begin(intake.clone(), Arc::clone(&policy)).await?);
         }
         receiving.extend(subscriptions.into_iter().map(|subscribe| subscribe.begin(intake.clone())));
+        #[cfg(feature = "nats")]
+        let jetstreams = jetstream::begin(jetstreams, &folder, &intake, &control, &mut receiving)?;
         let health = Health {
             canary: Arc::clone(&canary),
-            plugins: reports.clone(),
-            patience: CANARY_EVERY * 3,
+            crew: Arc::clone(&crew),
+            patience: CANARY_EVERY * 2 + flush_every.max(CANARY_EVERY),
             started_at: Instant::now(),
         };
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             intake: intake.clone(),
             control: Arc::clone(&control),
-            tokens,
-            quotas: Quotas::new(limits.sender_bytes_per_second),
-            room: tokio::sync::Semaphore::new(limits.held_bytes.div_ceil(1024)),
-            limits,
+            takes_otlp,
+            room,
+            policy,
             health: Arc::new(health),
-        };
-        let listening = Listening::begin(address, tls, Arc::new(shared)).await?;
+            #[cfg(feature = "nats")]
+            jetstreams,
+        });
+        let listening = Listening::begin(listener, tls, Arc::clone(&shared));
         let canaries = tokio::spawn(send_canaries(Arc::clone(&queue), canary)).abort_handle();
         let checkpoints = tokio::spawn(checkpoint(Arc::clone(&queue), checkpoint_every)).abort_handle();
-        Ok(Collector {
-            intake,
-            listening,
-            receiving,
-            queue,
-            opened,
-            control,
-            steering,
-            runners,
-            reports,
-            canaries,
-            checkpoints,
-        })
+        Ok(Collector { intake, listening, receiving, queue, opened, control, crew, shared, canaries, checkpoints })
     }
 }
 
@@ -255,7 +272,40 @@ impl Collector {
 
     /// How the plugins are doing.
     pub fn plugins(&self) -> Vec<PluginReport> {
-        self.reports.iter().map(|report| spanlake_core::sync::lock(report).clone()).collect()
+        self.crew.reports()
+    }
+
+    /// Serves a connection that came otherwise than to its address, such as over a socket of its own machine, until it is over.
+    pub async fn serve<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // Nobody stops it but its ends.
+        let (_stop, stopped) = watch::channel(false);
+        talk(stream, peer, Arc::clone(&self.shared), stopped).await;
+    }
+
+    /// How all parts are that may fail by themselves.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let plugin = |report: PluginReport| Part {
+            name: format!("plugin `{}`", report.name),
+            errors: report.errors,
+            dead: report.dead,
+            is_failing: report.state == SinkState::Retrying,
+            last_error: report.last_error,
+        };
+        let QueueReport { errors, is_disk_full, last_error, .. } = self.queue.report();
+        let name = "the queue".to_owned();
+        let queue = Part { name, errors, dead: 0, is_failing: is_disk_full, last_error };
+        let parts = self.plugins().into_iter().map(plugin).chain([queue]);
+        #[cfg(feature = "nats")]
+        let parts = parts.chain(self.shared.jetstreams.iter().map(|counts| counts.part()));
+        parts.collect()
+    }
+
+    /// How often something was not taken in for this reason.
+    pub fn refused(&self, reason: Reason) -> u64 {
+        self.intake.refused(reason)
     }
 
     /// Records that were taken in since the start, those of repeated segments too.
@@ -268,32 +318,42 @@ impl Collector {
         self.queue.report()
     }
 
+    /// Takes over tokens, limits and plugins of other settings, without losing anything: requests go by what held when they came, and
+    /// plugins that change write what is in the queue, for some seconds, before others take their place, which go on where they
+    /// were. A plugin whose settings are the same is left alone. Addresses, TLS, receivers and the queue stay as they are, as do the most
+    /// connections and the most bytes that are held at once.
+    pub async fn reload(&self, builder: CollectorBuilder) -> Result<(), Error> {
+        let CollectorBuilder { tokens, limits, plugins, flush_every, .. } = builder;
+        if !self.address().ip().is_loopback() && tokens.is_empty() {
+            return Err(strangers(self.address()));
+        }
+        *lock(&self.shared.policy) = Arc::new(Policy::new(tokens, limits));
+        let crew = Arc::clone(&self.crew);
+        let replaced = tokio::task::spawn_blocking(move || crew.replace(plugins, flush_every, LAST_DELIVERIES));
+        replaced.await.unwrap_or(Ok(()))
+    }
+
     /// Takes nothing more in, lets plugins write what is in the queue, for some seconds, and makes their progress durable. What they
     /// have not got then is there for the next start.
     pub async fn stop(self) -> Result<(), Error> {
-        let Self { listening, receiving, queue, steering, runners, canaries, checkpoints, .. } = self;
+        let Self { listening, receiving, queue, crew, canaries, checkpoints, .. } = self;
         canaries.abort();
         checkpoints.abort();
         for receiving in receiving {
             receiving.stop().await;
         }
         listening.stop().await;
-        steering.stop(LAST_DELIVERIES);
         let ended = tokio::task::spawn_blocking(move || {
-            for runner in runners {
-                runner.thread().unpark();
-                // Its panic is told in its report.
-                let _ = runner.join();
-            }
+            crew.end(LAST_DELIVERIES);
             queue.close(LAST_SYNC)
         });
         ended.await.unwrap_or(Ok(()))
     }
 }
 
-fn twice(name: &str) -> Error {
-    let why = "two plugins have one name";
-    Error::new(Stage::Configuration, "Collector", Category::Validation, why).with("plugin", name)
+fn strangers(address: SocketAddr) -> Error {
+    let why = "a collector that listens beyond its own machine needs tokens";
+    Error::new(Stage::Configuration, "Collector", Category::Validation, why).with("address", address)
 }
 
 /// How long plugins may go on with what is in the queue.

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use spanlake_core::clock::utc_now_ns;
 use spanlake_core::disk::{Access, Disk};
 use spanlake_core::sync::{Arc, Mutex, lock};
-use spanlake_core::{Category, Directive, Directives, Error, Stage};
+use spanlake_core::{Category, Directives, Error, Stage};
+use spanlake_wire::asked::{Asked, Timed};
 use spanlake_wire::exchange::Verbosity;
+use tokio::sync::watch;
 
 /// The name of the file in which it is kept.
 const FILE: &str = "control.json";
@@ -25,27 +27,14 @@ pub struct Control {
     folder: PathBuf,
     disk: Arc<dyn Disk>,
     state: Mutex<State>,
+    /// The newest version, for who passes it on.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
     version: u64,
     services: BTreeMap<String, Asked>,
-}
-
-/// What is asked of one service.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Asked {
-    version: u64,
-    directives: Vec<Timed>,
-}
-
-/// A directive without its time, and when it ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Timed {
-    directive: String,
-    /// UTC milliseconds since the Unix epoch.
-    until_ms: Option<i64>,
 }
 
 impl Control {
@@ -60,7 +49,8 @@ impl Control {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => State::default(),
             Err(error) => return Err(Error::io("Control", "cannot read what levels were asked for", error)),
         };
-        Ok(Self { folder, disk, state: Mutex::new(state) })
+        let changes = watch::Sender::new(state.version);
+        Ok(Self { folder, disk, state: Mutex::new(state), changes })
     }
 
     /// Asks a service for these directives in place of all before. Those that name no time end after `lasts`, if there is
@@ -78,17 +68,27 @@ impl Control {
     /// What is asked of a service now, with the times that are left; `None` where nobody ever asked for anything.
     pub fn of(&self, service: &str) -> Option<Verbosity> {
         let state = lock(&self.state);
-        let asked = state.services.get(service)?;
-        let now_ms = now_ms();
-        let left = asked.directives.iter().filter_map(|timed| timed.left(now_ms));
-        Some(Verbosity::new(asked.version, left.collect::<Directives>().to_string()))
+        Some(state.services.get(service)?.left(now_ms()))
     }
 
     /// The services that anything is asked of now.
     pub fn services(&self) -> Vec<String> {
         let (state, now_ms) = (lock(&self.state), now_ms());
-        let is_asked = |asked: &Asked| asked.directives.iter().any(|timed| timed.left(now_ms).is_some());
-        state.services.iter().filter(|(_, asked)| is_asked(asked)).map(|(service, _)| service.clone()).collect()
+        state.services.iter().filter(|(_, asked)| asked.is_on(now_ms)).map(|(service, _)| service.clone()).collect()
+    }
+
+    /// Everything that was asked for or taken back behind this version.
+    #[cfg(feature = "nats")]
+    pub(crate) fn since(&self, version: u64) -> Vec<(String, Asked)> {
+        let state = lock(&self.state);
+        let newer = state.services.iter().filter(|(_, asked)| asked.version > version);
+        newer.map(|(service, asked)| (service.clone(), asked.clone())).collect()
+    }
+
+    /// Tells the newest version whenever there is one.
+    #[cfg(feature = "nats")]
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     fn change(&self, service: &str, directives: Vec<Timed>) -> Result<u64, Error> {
@@ -106,6 +106,7 @@ impl Control {
         next.services.insert(service.to_owned(), Asked { version: next.version, directives });
         self.write(&next).map_err(|error| Error::io("Control", "cannot keep what levels were asked for", error))?;
         *state = next;
+        self.changes.send_replace(state.version);
         Ok(state.version)
     }
 
@@ -119,24 +120,6 @@ impl Control {
         file.sync()?;
         self.disk.rename(&draft, &self.folder.join(FILE))?;
         self.disk.sync_folder(&self.folder)
-    }
-}
-
-impl Timed {
-    fn new(directive: &Directive, lasts: Option<Duration>, now_ms: i64) -> Self {
-        let lasts = directive.lasts().or(lasts);
-        let until = |lasts: Duration| now_ms.saturating_add(i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX));
-        Self { directive: directive.clone().staying().to_string(), until_ms: lasts.map(until) }
-    }
-
-    /// The directive with the time that is left of it; `None` when it is over.
-    fn left(&self, now_ms: i64) -> Option<Directive> {
-        let directive: Directive = self.directive.parse().ok()?;
-        let Some(until_ms) = self.until_ms else {
-            return Some(directive);
-        };
-        let left = u64::try_from(until_ms.saturating_sub(now_ms)).ok().filter(|left| *left > 0)?;
-        Some(directive.lasting(Duration::from_millis(left)))
     }
 }
 

@@ -11,7 +11,7 @@ use spanlake_core::sync::{Mutex, lock};
 use spanlake_core::{Level, Record, Source};
 
 use crate::http::head;
-use crate::plugins::PluginReport;
+use crate::plugins::{Crew, PluginReport};
 
 /// The target of canaries, by which a reader leaves them out.
 pub const CANARY_TARGET: &str = "spanlaked::canary";
@@ -28,7 +28,7 @@ pub(crate) struct Canary {
 #[derive(Debug)]
 pub(crate) struct Health {
     pub(crate) canary: Arc<Canary>,
-    pub(crate) plugins: Vec<Arc<Mutex<PluginReport>>>,
+    pub(crate) crew: Arc<Crew>,
     /// How long a plugin may be without one.
     pub(crate) patience: Duration,
     pub(crate) started_at: Instant,
@@ -87,7 +87,7 @@ impl Health {
     }
 
     pub(crate) fn put_metrics(&self, out: &mut String) {
-        let reports: Vec<PluginReport> = self.plugins.iter().map(|report| lock(report).clone()).collect();
+        let reports = self.crew.reports();
         type Read = fn(&PluginReport) -> u64;
         let metrics: [(&str, &str, Read); 4] = [
             ("plugin_records_total", "Records that a plugin has.", |report| report.written),
@@ -104,22 +104,77 @@ impl Health {
     }
 
     fn names(&self) -> impl Iterator<Item = String> {
-        self.plugins.iter().map(|report| lock(report).name.clone())
+        self.crew.reports().into_iter().map(|report| report.name)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
+    use spanlake_core::disk;
     use spanlake_core::segment::Decoded;
+    use spanlake_core::{Category, Error, Stage};
+    use spanlake_lake::StreamSink;
 
     use super::*;
+    use crate::plugins::{Asked, Match, Plugin, Portion, SinkPlugin};
+    use crate::queue::{Delivery, Options, Queue};
+
+    /// Takes everything, and makes nothing durable while it is told so.
+    struct Forgetful(bool);
+
+    impl Plugin for Forgetful {
+        fn write(&mut self, _: &Portion<'_>) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), Error> {
+            let forgets = Error::new(Stage::Handler, "Forgetful", Category::Io, "as it was told").recoverable();
+            if self.0 { Err(forgets) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn what_is_not_durable_has_not_got_there() {
+        let canary = Arc::new(Canary::new(&Source::this_process("spanlaked")));
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options::new(folder.path().join("queue"), NonZeroU64::MAX);
+        let (queue, _) = Queue::open(options, disk::real(), &[]).expect("a queue");
+        let queue = Arc::new(queue);
+        let crew = Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.path().to_owned());
+        for (name, forgets) in [("good", false), ("bad", true)] {
+            let plugin = Box::new(Forgetful(forgets));
+            let asked = Asked { name: name.to_owned(), wanted: Match::default(), plugin, settings: None };
+            crew.begin(asked, Duration::from_millis(10)).expect("a thread");
+        }
+        let made_at = Instant::now();
+        let delivery = Delivery { entries: vec![(None, canary.make())], ..Delivery::default() };
+        queue.offer(delivery, |_| ());
+        let is_there = |name: &str| lock(&canary.arrived)[name].0 > made_at;
+        let until = made_at + Duration::from_secs(30);
+        while !is_there("good") || crew.reports().iter().any(|report| report.written == 0) {
+            assert!(Instant::now() < until, "it did not get there");
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!is_there("bad"));
+    }
 
     #[test]
     fn a_plugin_is_late_that_no_canary_got_to_for_a_while() {
         let canary = Arc::new(Canary::new(&Source::this_process("spanlaked")));
-        let plugins = ["lake", "print"].map(|name| Arc::new(Mutex::new(PluginReport::of(name)))).to_vec();
         let (patience, started_at) = (Duration::from_secs(30), Instant::now());
-        let health = Health { canary: Arc::clone(&canary), plugins, patience, started_at };
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options::new(folder.path().join("queue"), NonZeroU64::MAX);
+        let (queue, _) = Queue::open(options, disk::real(), &[]).expect("a queue");
+        let crew = Crew::new(Arc::new(queue), Arc::clone(&canary), folder.path().to_owned());
+        for name in ["lake", "print"] {
+            let plugin = Box::new(SinkPlugin::new(StreamSink::stderr()));
+            let asked = Asked { name: name.to_owned(), wanted: Match::default(), plugin, settings: None };
+            crew.begin(asked, patience).expect("a thread");
+        }
+        let health = Health { canary: Arc::clone(&canary), crew: Arc::new(crew), patience, started_at };
         assert!(health.late(started_at + patience).is_empty(), "it has just begun");
         let late = started_at + patience + Duration::from_secs(1);
         assert_eq!(health.late(late), ["lake", "print"]);

@@ -44,10 +44,14 @@ pub struct Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A token that nobody has, or none.
+    /// A token or a client's certificate that is none of ours, or none at all.
     Unauthorized,
+    /// A token, or a client's certificate, whose time is over.
+    Expired,
     /// A token that opens something else.
     Forbidden,
+    /// TLS that did not come about for another reason, such as a client that does not trust the collector, or speaks none.
+    Handshake,
     /// A header or a frame that says nothing understandable.
     Malformed,
     /// More bytes than are allowed, before or after decompression.
@@ -114,6 +118,18 @@ impl Intake {
         Ok(Kept { accepted: stored.accepted, repeated: stored.repeated, refused })
     }
 
+    /// Why a delivery of so many bytes would not be taken at this moment.
+    #[cfg(feature = "nats")]
+    pub(crate) fn refusal_of(&self, bytes: u64) -> Option<Refusal> {
+        self.queue.refusal_of(bytes)
+    }
+
+    /// How many bytes a delivery may have.
+    #[cfg(feature = "nats")]
+    pub(crate) fn most_at_a_time(&self) -> u64 {
+        self.queue.most_at_a_time()
+    }
+
     /// Counts something that was not taken in.
     pub fn refuse(&self, reason: Reason) {
         if let Some(count) = self.counts.refused.get(reason as usize) {
@@ -136,7 +152,7 @@ impl Intake {
 }
 
 /// How many records a segment has, if it is whole.
-fn look_at(bytes: &[u8]) -> Result<u64, Reason> {
+pub(crate) fn look_at(bytes: &[u8]) -> Result<u64, Reason> {
     let decoded = Decoded::read(bytes).map_err(|error| match error {
         SegmentError::Version(_) => Reason::Version,
         _ => Reason::Damaged,
@@ -151,9 +167,11 @@ fn look_at(bytes: &[u8]) -> Result<u64, Reason> {
 
 impl Reason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Unauthorized,
+        Self::Expired,
         Self::Forbidden,
+        Self::Handshake,
         Self::Malformed,
         Self::TooLarge,
         Self::Quota,
@@ -180,7 +198,9 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
+            Self::Expired => "expired",
             Self::Forbidden => "forbidden",
+            Self::Handshake => "handshake",
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
             Self::Quota => "quota",

@@ -36,11 +36,7 @@ pub use control::Control;
 pub use from_file::from_settings;
 pub use health::CANARY_TARGET;
 pub use http::{Limits, Tls};
-#[cfg(feature = "forward")]
-pub use plugins::ForwardPlugin;
-#[cfg(feature = "otlp")]
-pub use plugins::OtlpPlugin;
-#[cfg(feature = "redis")]
-pub use plugins::RedisPlugin;
-pub use plugins::{LakePlugin, Match, Plugin, PluginReport, SinkPlugin};
+pub use plugins::{BucketPlugin, Formats, LakePlugin, Match, Place, Plugin, PluginReport, Portion, SinkPlugin};
+#[cfg(feature = "nats")]
+pub use receive::JetStream;
 pub use tokens::{Right, Token, Tokens};

@@ -55,6 +55,14 @@ impl Quotas {
         bucket.bytes -= bytes;
         Ok(())
     }
+
+    /// Gives back what was taken for something that was not taken in for want of room.
+    pub(crate) fn give_back(&self, sender: &str, bytes: u64) {
+        let whole = self.bytes_per_second.map_or(0.0, |rate| rate.get() as f64 * WINDOW.as_secs_f64());
+        if let Some(bucket) = lock(&self.senders).get_mut(sender) {
+            bucket.bytes = (bucket.bytes + bytes as f64).min(whole);
+        }
+    }
 }
 
 fn forget_oldest(senders: &mut HashMap<String, Bucket>) {
@@ -92,6 +100,18 @@ mod tests {
         let pause = quotas.take("a", 5000, start + Duration::from_secs(1)).expect_err("it owes 4 s");
         assert!((3.9..=4.1).contains(&pause.as_secs_f64()), "{pause:?}");
         assert_eq!(quotas.take("a", 5000, start + Duration::from_secs(6)), Ok(()));
+    }
+
+    #[test]
+    fn what_found_no_room_costs_nothing() {
+        let quotas = Quotas::new(NonZeroU64::new(1000));
+        let start = Instant::now();
+        assert_eq!(quotas.take("a", 5000, start), Ok(()));
+        quotas.give_back("a", 5000);
+        assert_eq!(quotas.take("a", 1000, start), Ok(()));
+        assert!(quotas.take("a", 1000, start).is_err());
+        quotas.give_back("b", 5000);
+        assert_eq!(quotas.take("b", 5000, start), Ok(()), "who never paid has no more than the whole");
     }
 
     #[test]

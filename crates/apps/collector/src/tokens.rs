@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use spanlake_core::Secret;
 
@@ -24,6 +25,8 @@ pub struct Token {
     pub secret: Secret<String>,
     /// What it opens.
     pub rights: Vec<Right>,
+    /// From when on it opens nothing.
+    pub expires: Option<SystemTime>,
 }
 
 /// All tokens of a collector. Without any, whoever gets to it from its own machine may do everything, and nobody else anything.
@@ -35,8 +38,23 @@ pub struct Tokens(Vec<Token>);
 pub enum Denied {
     /// No token, or one that nobody has.
     Unknown,
+    /// The token's time is over.
+    Expired,
     /// The token opens something else.
     Forbidden,
+}
+
+impl Token {
+    /// One that opens this for ever.
+    pub fn new(name: impl Into<String>, secret: Secret<String>, rights: impl Into<Vec<Right>>) -> Self {
+        Self { name: name.into(), secret, rights: rights.into(), expires: None }
+    }
+
+    /// Until then.
+    pub fn expires(mut self, at: SystemTime) -> Self {
+        self.expires = Some(at);
+        self
+    }
 }
 
 impl Tokens {
@@ -50,9 +68,20 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// Whether whoever sends this header from there may do it; gives the name of the token, which is empty where nobody needs
+    /// The names of those that expire, and when.
+    pub fn expiries(&self) -> impl Iterator<Item = (&str, SystemTime)> {
+        self.0.iter().filter_map(|token| Some((token.name.as_str(), token.expires?)))
+    }
+
+    /// Whether whoever sends this header from there may do it now; gives the name of the token, which is empty where nobody needs
     /// one.
-    pub fn allow(&self, right: Right, authorization: Option<&[u8]>, from: IpAddr) -> Result<&str, Denied> {
+    pub fn allow(
+        &self,
+        right: Right,
+        authorization: Option<&[u8]>,
+        from: IpAddr,
+        now: SystemTime,
+    ) -> Result<&str, Denied> {
         if self.0.is_empty() {
             return if from.to_canonical().is_loopback() { Ok("") } else { Err(Denied::Unknown) };
         }
@@ -66,7 +95,11 @@ impl Tokens {
                 },
             );
         let token = found.ok_or(Denied::Unknown)?;
-        if token.rights.contains(&right) { Ok(&token.name) } else { Err(Denied::Forbidden) }
+        match () {
+            () if token.expires.is_some_and(|at| at <= now) => Err(Denied::Expired),
+            () if !token.rights.contains(&right) => Err(Denied::Forbidden),
+            () => Ok(&token.name),
+        }
     }
 }
 
@@ -83,6 +116,7 @@ fn is_same(secret: &[u8], sent: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::time::Duration;
 
     use super::*;
 
@@ -90,7 +124,7 @@ mod tests {
     const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
     fn token(name: &str, secret: &str, rights: &[Right]) -> Token {
-        Token { name: name.to_owned(), secret: Secret::new(secret.to_owned()), rights: rights.to_vec() }
+        Token::new(name, Secret::new(secret.to_owned()), rights)
     }
 
     #[test]
@@ -113,9 +147,30 @@ mod tests {
         ];
         for (right, header, allowed) in table {
             for from in [HERE, ELSEWHERE] {
-                assert_eq!(tokens.allow(right, header.map(str::as_bytes), from), allowed, "{header:?}");
+                assert_eq!(
+                    tokens.allow(right, header.map(str::as_bytes), from, SystemTime::now()),
+                    allowed,
+                    "{header:?}"
+                );
             }
         }
+    }
+
+    #[test]
+    fn a_token_opens_until_it_expires_and_one_of_the_same_name_goes_on() {
+        let now = SystemTime::now();
+        let tokens = Tokens::new(vec![
+            token("orders", "old", &[Right::Publish]).expires(now),
+            token("orders", "next", &[Right::Publish]),
+        ]);
+        let allow =
+            |secret: &str, at| tokens.allow(Right::Publish, Some(format!("Bearer {secret}").as_bytes()), HERE, at);
+        assert_eq!(allow("old", now - Duration::from_nanos(1)), Ok("orders"));
+        assert_eq!(allow("old", now), Err(Denied::Expired));
+        assert_eq!(allow("next", now), Ok("orders"));
+        let control = tokens.allow(Right::Control, Some(b"Bearer old"), HERE, now);
+        assert_eq!(control, Err(Denied::Expired), "what it opened is nobody's business any more");
+        assert_eq!(tokens.expiries().collect::<Vec<_>>(), [("orders", now)]);
     }
 
     #[test]
@@ -123,8 +178,8 @@ mod tests {
         let none = Tokens::default();
         let mapped = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
         for from in [HERE, IpAddr::V6(Ipv6Addr::LOCALHOST), mapped] {
-            assert_eq!(none.allow(Right::Control, None, from), Ok(""));
+            assert_eq!(none.allow(Right::Control, None, from, SystemTime::now()), Ok(""));
         }
-        assert_eq!(none.allow(Right::Publish, Some(b"Bearer x"), ELSEWHERE), Err(Denied::Unknown));
+        assert_eq!(none.allow(Right::Publish, Some(b"Bearer x"), ELSEWHERE, SystemTime::now()), Err(Denied::Unknown));
     }
 }

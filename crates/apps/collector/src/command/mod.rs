@@ -2,6 +2,7 @@
 
 mod queue;
 mod run;
+mod watch;
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ pub struct Args {
 pub enum Command {
     /// Collect, until SIGTERM or SIGINT
     Run(ConfigArgs),
-    /// Tell everything that is wrong with a configuration file, and open nothing
+    /// Tell everything that is wrong with a configuration file; tokens and certificates are read, and nothing else opened
     Check(ConfigArgs),
     /// Print the JSON Schema of configuration files
     Schema,

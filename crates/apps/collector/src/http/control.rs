@@ -4,16 +4,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Extension, Path, State};
+use axum::body::Body;
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use serde::Deserialize;
 use serde_json::json;
 use spanlake_core::Directives;
 
+use super::body::{discard, gather};
 use super::{Peer, Refused, Shared};
 use crate::intake::Reason;
 use crate::tokens::Right;
+
+/// Longest wish.
+const MOST_BYTES: usize = 64 << 10;
 
 /// What somebody asks a service for.
 #[derive(Debug, Deserialize)]
@@ -53,17 +58,27 @@ pub(super) async fn set(
     State(shared): State<Arc<Shared>>,
     Extension(Peer(peer)): Extension<Peer>,
     Path(service): Path<String>,
-    headers: HeaderMap,
-    wanted: Result<Json<Wanted>, axum::extract::rejection::JsonRejection>,
+    request: Request,
 ) -> Response {
-    let set = allowed(&shared, &headers, peer.ip()).and_then(|()| {
-        let malformed = |text: String| Refused::new(Reason::Malformed, StatusCode::BAD_REQUEST, text);
-        let Json(Wanted { directives, for_ms }) = wanted.map_err(|rejection| malformed(rejection.body_text()))?;
-        let directives: Directives = directives.parse().map_err(|error| malformed(format!("{error}")))?;
-        shared.control.set(&service, directives, for_ms.map(Duration::from_millis)).map_err(|error| unkept(&error))?;
-        Ok(Json(asked(&shared, &service)).into_response())
-    });
+    let (parts, mut body) = request.into_parts();
+    let set = match allowed(&shared, &parts.headers, peer.ip()) {
+        Ok(()) => follow(&shared, &service, &mut body).await,
+        Err(refused) => Err(refused),
+    };
+    if set.is_err() {
+        discard(&shared, &parts.headers, body).await;
+    }
     shared.answer(set)
+}
+
+async fn follow(shared: &Shared, service: &str, body: &mut Body) -> Result<Response, Refused> {
+    let malformed = |text: String| Refused::new(Reason::Malformed, StatusCode::BAD_REQUEST, text);
+    let held = gather(shared, body, MOST_BYTES).await?;
+    let Wanted { directives, for_ms } =
+        serde_json::from_slice(&held.bytes).map_err(|error| malformed(error.to_string()))?;
+    let directives: Directives = directives.parse().map_err(|error| malformed(format!("{error}")))?;
+    shared.control.set(service, directives, for_ms.map(Duration::from_millis)).map_err(|error| unkept(&error))?;
+    Ok(Json(asked(shared, service)).into_response())
 }
 
 pub(super) async fn clear(

@@ -1,22 +1,29 @@
 //! The collector's own endpoint: segments in, verbosity in the reply; control, health and metrics beside it.
 
+mod body;
+mod busy;
 mod control;
 mod listener;
+mod patient;
 mod segments;
 mod otlp;
+mod grpc;
 mod status;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use spanlake_core::sync::{Mutex, lock};
 use spanlake_wire::exchange;
+use spanlake_wire::otlp::grpc::{LOGS, TRACES};
 
 use crate::control::Control;
 use crate::health::Health;
@@ -24,8 +31,8 @@ use crate::intake::{Intake, Reason};
 use crate::quota::Quotas;
 use crate::tokens::{Denied, Right, Tokens};
 
-pub(crate) use listener::Listening;
 pub use listener::Tls;
+pub(crate) use listener::{Listening, talk};
 pub(crate) use status::head;
 
 /// What is allowed to those who send.
@@ -63,12 +70,22 @@ impl Default for Limits {
 pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) control: Arc<Control>,
-    pub(crate) tokens: Tokens,
-    pub(crate) quotas: Quotas,
-    pub(crate) limits: Limits,
+    /// As it is at this moment.
+    pub(crate) policy: Arc<Mutex<Arc<Policy>>>,
     pub(crate) health: Arc<Health>,
+    /// Whether OTLP is taken.
+    pub(crate) takes_otlp: bool,
+    #[cfg(feature = "nats")]
+    pub(crate) jetstreams: Vec<Arc<crate::receive::jetstream::Counts>>,
     /// Room for bodies, in KiB.
     pub(crate) room: tokio::sync::Semaphore,
+}
+
+/// Who may do what, and how much of it. A request goes by one, whatever comes meanwhile.
+pub(crate) struct Policy {
+    pub(crate) tokens: Tokens,
+    pub(crate) limits: Limits,
+    pub(crate) quotas: Quotas,
 }
 
 /// Whom a request comes from.
@@ -78,40 +95,83 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 /// An answer that is no success, and why, for the counters.
 #[derive(Debug)]
 struct Refused {
-    reason: Reason,
+    /// Nothing where it is counted already.
+    reason: Option<Reason>,
     status: StatusCode,
     text: String,
     after: Option<Duration>,
 }
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let others = match shared.takes_otlp {
+        true => Router::new()
+            .route("/v1/logs", post(otlp::logs))
+            .route("/v1/traces", post(otlp::traces))
+            .route(LOGS, post(grpc::logs))
+            .route(TRACES, post(grpc::traces)),
+        false => Router::new(),
+    };
     Router::new()
         .route(exchange::PATH, post(segments::receive))
-        .route("/v1/logs", post(otlp::logs))
-        .route("/v1/traces", post(otlp::traces))
         .route("/v1/control", get(control::list))
         .route("/v1/control/{service}", get(control::show).put(control::set).delete(control::clear))
         .route("/healthz", get(status::health))
         .route("/metrics", get(status::metrics))
+        .merge(others)
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(otherwise)
         .with_state(shared)
+}
+
+async fn elsewhere(State(shared): State<Arc<Shared>>) -> Response {
+    shared.answer(Err(Refused::new(Reason::Malformed, StatusCode::NOT_FOUND, "there is nothing here")))
+}
+
+async fn otherwise(State(shared): State<Arc<Shared>>) -> Response {
+    shared.answer(Err(Refused::new(Reason::Malformed, StatusCode::METHOD_NOT_ALLOWED, "not by this method")))
 }
 
 // === impl Shared ===
 
 impl Shared {
-    fn allow(&self, right: Right, headers: &HeaderMap, from: IpAddr) -> Result<&str, Refused> {
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&lock(&self.policy))
+    }
+
+    fn allow(&self, right: Right, headers: &HeaderMap, from: IpAddr) -> Result<String, Refused> {
         let authorization = headers.get(AUTHORIZATION).map(axum::http::HeaderValue::as_bytes);
-        self.tokens.allow(right, authorization, from).map_err(|denied| match denied {
+        let policy = self.policy();
+        let allowed = policy.tokens.allow(right, authorization, from, SystemTime::now()).map(str::to_owned);
+        allowed.map_err(|denied| match denied {
             Denied::Unknown => Refused::new(Reason::Unauthorized, StatusCode::UNAUTHORIZED, "a token is needed"),
+            Denied::Expired => Refused::new(Reason::Expired, StatusCode::UNAUTHORIZED, "the token has expired"),
             Denied::Forbidden => Refused::new(Reason::Forbidden, StatusCode::FORBIDDEN, "the token does not open this"),
         })
     }
 
+    fn count(&self, refused: &Refused) {
+        refused.reason.into_iter().for_each(|reason| self.intake.refuse(reason));
+    }
+
     fn answer(&self, result: Result<Response, Refused>) -> Response {
         result.unwrap_or_else(|refused| {
-            self.intake.refuse(refused.reason);
+            self.count(&refused);
             refused.into_response()
         })
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("health", &self.health).finish_non_exhaustive()
+    }
+}
+
+// === impl Policy ===
+
+impl Policy {
+    pub(crate) fn new(tokens: Tokens, limits: Limits) -> Self {
+        Self { tokens, limits, quotas: Quotas::new(limits.sender_bytes_per_second) }
     }
 }
 
@@ -119,7 +179,7 @@ impl Shared {
 
 impl Refused {
     fn new(reason: Reason, status: StatusCode, text: impl Into<String>) -> Self {
-        Self { reason, status, text: text.into(), after: None }
+        Self { reason: Some(reason), status, text: text.into(), after: None }
     }
 
     fn after(mut self, pause: Duration) -> Self {
@@ -130,16 +190,16 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        refused_with(self.status, &self.text, self.after)
+        let mut response = (self.status, format!("{}\n", self.text)).into_response();
+        if let Some(after) = self.after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+        }
+        response
     }
 }
 
-/// Why not, and after which time it may be tried again.
-fn refused_with(status: StatusCode, text: &str, after: Option<Duration>) -> Response {
-    let mut response = (status, format!("{text}\n")).into_response();
-    if let Some(after) = after {
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
-    }
-    response
+/// Whose quota a request is counted to: that of a token, or of an address where there is none.
+fn owner(token: String, peer: SocketAddr) -> String {
+    if token.is_empty() { peer.ip().to_string() } else { token }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,13 +13,16 @@ use axum::response::{IntoResponse, Response};
 use super::Shared;
 use crate::intake::Reason;
 
-/// Green while a record that the collector makes itself gets to every plugin.
+/// Green while a record that the collector makes itself gets to every plugin, and the disk has room for more.
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     let late = shared.health.late(Instant::now());
-    if late.is_empty() {
+    let mut lines: String = late.iter().map(|plugin| format!("{plugin}: no record has got there lately\n")).collect();
+    if shared.intake.queue_report().is_disk_full {
+        lines.push_str("queue: the disk is too full to take more\n");
+    }
+    if lines.is_empty() {
         return "ok\n".into_response();
     }
-    let lines: String = late.iter().map(|plugin| format!("{plugin}: no record has got there lately\n")).collect();
     (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
 }
 
@@ -47,8 +50,38 @@ fn text(shared: &Shared) -> String {
     let queue = shared.intake.queue_report();
     head(&mut out, "queue_bytes", "gauge", "Bytes of the queue's files.");
     let _ = writeln!(out, "spanlaked_queue_bytes {}", queue.bytes);
+    head(&mut out, "queue_disk_full", "gauge", "Whether the queue's disk is too full to take more.");
+    let _ = writeln!(out, "spanlaked_queue_disk_full {}", u8::from(queue.is_disk_full));
+    head(&mut out, "plugin_waiting_segments", "gauge", "Segments that a plugin has not made durable.");
+    for (plugin, count) in &queue.waiting {
+        let _ = writeln!(out, "spanlaked_plugin_waiting_segments{{plugin=\"{plugin}\"}} {count}");
+    }
+    put_expiries(&mut out, shared);
     shared.health.put_metrics(&mut out);
+    #[cfg(feature = "nats")]
+    put_jetstreams(&mut out, &shared.jetstreams);
     out
+}
+
+#[cfg(feature = "nats")]
+fn put_jetstreams(out: &mut String, counts: &[Arc<crate::receive::jetstream::Counts>]) {
+    head(out, "jetstream_messages_total", "counter", "Messages of JetStream, by what became of them.");
+    counts.iter().for_each(|counts| counts.put_messages(out));
+    head(out, "jetstream_errors_total", "counter", "What failed at a receiver of JetStream, which then began anew.");
+    counts.iter().for_each(|counts| counts.put_errors(out));
+}
+
+fn put_expiries(out: &mut String, shared: &Shared) {
+    let (policy, now) = (shared.policy(), SystemTime::now());
+    let left = |at: SystemTime| match at.duration_since(now) {
+        Ok(left) => left.as_secs_f64(),
+        Err(over) => -over.duration().as_secs_f64(),
+    };
+    head(out, "token_expires_seconds", "gauge", "How long a token opens something yet; below 0 it is over.");
+    for (name, at) in policy.tokens.expiries() {
+        let name = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = writeln!(out, "spanlaked_token_expires_seconds{{token=\"{name}\"}} {:.0}", left(at));
+    }
 }
 
 fn counter(out: &mut String, name: &str, about: &str, value: u64) {

@@ -1,141 +1,157 @@
-//! Another collector as a plugin: records go on to its own endpoint.
+//! Another collector, which knows by numbers what it has already.
 
-use std::collections::BTreeMap;
-use std::mem;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use spanlake_core::clock::utc_now_ns;
-use spanlake_core::segment::{Segment, SegmentWriter};
-use spanlake_core::{Batch, Error, Secret, Source};
-use spanlake_wire::batch::{BatchWriter, Entry};
-use spanlake_wire::exchange::{self, Reply, Stream};
+use spanlake_core::{Category, Error, Stage};
+use spanlake_wire::batch::{self, BatchWriter};
+use spanlake_wire::client::{Address, Client, Uri};
+use spanlake_wire::exchange::{self, Reply, Stream, Undelivered};
+use spanlake_wire::{ForeignRecord, segments};
 
-use super::Plugin;
-use super::client::Client;
+use super::pause::Pause;
+use super::{Given, Plugin, Portion};
 
-/// How long a segment gets.
-const SEGMENT_BYTES: usize = 1 << 20;
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is sent at once, before compression: well below what a collector takes.
+/// Bytes of segments that are sent at once, unless one has more. Where that is too much for the other side it is half as much, and
+/// grows again from there.
 const BATCH_BYTES: usize = 4 << 20;
 
-const NAME: &str = "ForwardPlugin";
+/// An entry may become so many segments where only some of its records are for the other side.
+const PARTS: u64 = 256;
 
-/// Sends records to another collector, which has them once, but for those after a crash of this one.
+const SERVICE: &str = "ForwardPlugin";
+
+/// Sends segments on to the endpoint of another collector, which acknowledges them when they are synced to its disk.
 ///
-/// The collector numbers what it forwards as a sender of its own, anew with each start. A batch that is tried again has the numbers
-/// that it had, by which the other one knows it. What is given to it again after a crash has new ones, and is there twice.
+/// They are numbered anew, by their place in this collector's queue, as a stream of this queue and plugin: what is sent again
+/// after a crash is known there and stored once, as long as that collector remembers the stream. An entry of which all records are
+/// wanted goes as it came; of others, segments are made with those that are.
+///
+/// Where the other side asks to be left alone for a while, nothing is sent meanwhile. What it can make nothing of goes to the dead
+/// letters. The levels that it asks for are not passed on to those who send to this one.
 #[derive(Debug)]
 pub struct ForwardPlugin {
     client: Client,
-    stream: Stream,
-    service: String,
-    /// The first number that was not settled.
-    next: u64,
-    /// What was numbered last and may not have arrived.
-    pending: Vec<Segment>,
+    uri: Uri,
+    batch_bytes: usize,
+    pause: Pause,
 }
 
+/// Segments of one service that are sent at once.
+struct Load<'a> {
+    service: &'a str,
+    segments: Vec<(u64, Vec<u8>)>,
+    bytes: usize,
+}
+
+// === impl ForwardPlugin ===
+
 impl ForwardPlugin {
-    /// To the collector at this URL, with a token that opens it, trusting certificates of a file or else the machine's. Fails when
-    /// the URL is none, and when certificates cannot be read. It connects when there is something to send.
-    pub fn new(url: &str, token: Option<&Secret<String>>, roots: Option<&Path>) -> Result<Self, Error> {
-        let client = Client::new(NAME, url, token, roots)?;
-        let source = Source::this_process("spanlaked");
-        let stream = Stream { epoch: epoch(), ..Stream::of(&source) };
-        Ok(Self { client, stream, service: source.service, next: 0, pending: Vec::new() })
-    }
-
-    /// Numbers what is to be sent; what was there before keeps its numbers. Gives the first one.
-    fn number(&mut self, segments: Vec<Segment>) -> u64 {
-        let is_repeated = self.pending.iter().map(Segment::bytes).eq(segments.iter().map(Segment::bytes));
-        if !is_repeated {
-            self.settle();
-            self.pending = segments;
+    /// To the collector there. Fails when the URL is none, or has a path, and when certificates cannot be read.
+    pub fn new(address: Address) -> Result<Self, Error> {
+        let client = address.client(SERVICE, "collector")?;
+        let uri = client.below(exchange::PATH)?;
+        if uri.path() != exchange::PATH {
+            let why = "the collector's address has no path";
+            return Err(Error::new(Stage::Configuration, SERVICE, Category::Validation, why));
         }
-        self.next
+        Ok(Self { client, uri, batch_bytes: BATCH_BYTES, pause: Pause::default() })
     }
 
-    /// No number of these is sent again: they arrived, or will never come.
-    fn settle(&mut self) {
-        self.next += self.pending.len() as u64;
-        self.pending.clear();
-    }
-
-    fn send(&mut self, first: u64) -> Result<(), Error> {
-        let pending = mem::take(&mut self.pending);
-        let mut batch = BatchWriter::new();
-        let sent = (first..).zip(&pending).try_for_each(|(number, segment)| {
-            if !batch.is_empty() && batch.len() + segment.bytes().len() > BATCH_BYTES {
-                self.post(first, &mem::take(&mut batch))?;
+    fn send(&mut self, stream: &Stream, floor: u64, load: &Load<'_>) -> Result<(), Error> {
+        match self.post(stream, floor, load) {
+            Ok(refused) if refused.is_empty() => Ok(()),
+            Ok(refused) => {
+                let error = self.client.failed("the other collector can make nothing of some segments");
+                Err(error.with("numbers", format!("{refused:?}")))
             }
-            batch.push(Entry { number, segment: segment.bytes() });
-            Ok(())
-        });
-        let sent = sent.and_then(|()| self.post(first, &batch));
-        self.pending = pending;
-        sent
+            Err(Undelivered::NotNow(error, after)) => {
+                self.pause.begin(after);
+                Err(error)
+            }
+            Err(Undelivered::TooMany(error)) if load.segments.len() > 1 => {
+                self.batch_bytes = (load.bytes / 2).max(1);
+                Err(error.recoverable())
+            }
+            Err(Undelivered::TooMany(error) | Undelivered::Never(error)) => Err(error),
+        }
     }
 
-    /// Everything before the first of these arrived, or will never come.
-    fn post(&mut self, first: u64, batch: &BatchWriter) -> Result<(), Error> {
-        let uncompressed = |error| self.client.failed("cannot compress a batch").caused_by(error).recoverable();
-        let body = batch.compress().map_err(uncompressed)?;
+    /// Gives the numbers of segments that the other side can make nothing of.
+    fn post(&self, stream: &Stream, floor: u64, load: &Load<'_>) -> Result<Vec<u64>, Undelivered> {
+        let mut batch = BatchWriter::new();
+        load.segments.iter().for_each(|(number, segment)| batch.push(batch::Entry { number: *number, segment }));
+        let body = batch.compress().map_err(|error| self.client.not_now("cannot compress a batch", error))?;
+        let (epoch, sequence) = (stream.epoch.to_string(), floor.to_string());
         let headers = [
             ("content-type", exchange::CONTENT_TYPE),
             ("content-encoding", "zstd"),
-            (exchange::SENDER, &self.stream.sender),
-            (exchange::EPOCH, &self.stream.epoch.to_string()),
-            (exchange::SEQUENCE, &first.to_string()),
-            (exchange::SERVICE, &self.service),
+            (exchange::SENDER, &stream.sender),
+            (exchange::EPOCH, &epoch),
+            (exchange::SEQUENCE, &sequence),
+            (exchange::SERVICE, &exchange::escaped(load.service)),
         ];
-        let answer = self.client.post(exchange::PATH, &headers, &body)?;
-        let unknown = |error| self.client.failed("the answer makes no sense").caused_by(error).recoverable();
-        let Reply { refused, .. } = serde_json::from_slice(&answer).map_err(unknown)?;
-        if refused.is_empty() {
-            return Ok(());
-        }
-        Err(self.client.failed("the other collector can make nothing of some segments").with("count", refused.len()))
+        let answer = self.client.post(&self.uri, &headers, &body, Instant::now() + PATIENCE)?;
+        let text = self.client.understand(answer)?;
+        let reply: Reply = serde_json::from_slice(&text)
+            .map_err(|error| self.client.not_now("the other collector's reply makes no sense", error))?;
+        Ok(reply.refused)
     }
-}
-
-/// When a stream begins. No two of a process are the same, also where it forwards to several collectors, or to one by two ways.
-fn epoch() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let now_us = u64::try_from(utc_now_ns() / 1000).unwrap_or(0);
-    let next = |last: u64| Some(now_us.max(last + 1));
-    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_default();
-    now_us.max(last + 1)
-}
-
-/// The records as segments, one after the other of each source. Of the same records they are the same.
-fn segments(batch: &Batch<'_>) -> Vec<Segment> {
-    let mut writers = BTreeMap::new();
-    let mut segments = Vec::new();
-    for record in batch.records() {
-        let Source { host, service, pid, started_us, thread, .. } = record.source;
-        let source = (host, pid, started_us, service, thread);
-        let writer = writers.entry(source).or_insert_with(|| SegmentWriter::new(record.source));
-        writer.copy(record);
-        if writer.len() >= SEGMENT_BYTES {
-            segments.push(writer.take());
-        }
-    }
-    segments.extend(writers.into_values().filter(|writer| !writer.is_empty()).map(|mut writer| writer.take()));
-    segments
 }
 
 impl Plugin for ForwardPlugin {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        let first = self.number(segments(batch));
-        self.send(first)?;
-        self.settle();
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
+        self.pause.check(|| self.client.failed("the other collector asked to be left alone"))?;
+        let stream = stream(portion);
+        for load in loads(portion, self.batch_bytes) {
+            // All with a lower number is there, for what went before was acknowledged.
+            let floor = load.segments.first().map_or(0, |(number, _)| *number);
+            self.send(&stream, floor, &load)?;
+        }
+        // Once a portion, for each failure costs a pause.
+        self.batch_bytes = (self.batch_bytes + self.batch_bytes / 8 + 1).min(BATCH_BYTES);
         Ok(())
     }
 
-    /// The other collector acknowledges what is synced.
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// Numbers begin anew with another queue or another plugin, and so does the stream.
+fn stream(portion: &Portion<'_>) -> Stream {
+    let plugin = exchange::escaped(portion.plugin());
+    let room = exchange::MAX_SENDER_BYTES - 32;
+    Stream { sender: format!("spanlaked/{:016x}/{}", portion.queue(), plugin.get(..room).unwrap_or(&plugin)), epoch: 0 }
+}
+
+/// What is sent at once: entries of one service in a row, of about so many bytes.
+fn loads<'a>(portion: &Portion<'a>, most_bytes: usize) -> Vec<Load<'a>> {
+    let mut loads: Vec<Load<'a>> = Vec::new();
+    for given in portion.entries() {
+        for (part, segment) in (0..PARTS).zip(parts(portion, given)) {
+            let number = given.entry.index * PARTS + part;
+            let bytes = segment.len();
+            match loads.last_mut() {
+                Some(load) if load.service == given.entry.service && load.bytes + bytes <= most_bytes => {
+                    load.segments.push((number, segment));
+                    load.bytes += bytes;
+                }
+                _ => loads.push(Load { service: given.entry.service, segments: vec![(number, segment)], bytes }),
+            }
+        }
+    }
+    loads
+}
+
+/// The segments of an entry that are for the other side, the same at every try.
+fn parts(portion: &Portion<'_>, given: &Given<'_>) -> Vec<Vec<u8>> {
+    if given.is_whole {
+        return vec![given.entry.segment.to_vec()];
+    }
+    let own = portion.records().filter(|(place, _)| place.entry == given.entry.index);
+    let records: Vec<_> = own.map(|(_, record)| ForeignRecord::from(record)).collect();
+    segments(&records).iter().map(|segment| segment.bytes().to_vec()).collect()
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use spanlake_core::disk::{self, Disk};
 use spanlake_core::spool::Ledger;
 use spanlake_core::sync::Arc;
-use spanlake_core::{Batch, Category, Error, Record, Sink, Source, Stage};
+use spanlake_core::{Category, Error, Sink, Source, Stage};
 use spanlake_lake::{JsonlSink, ParquetSink, take_back};
 
-use super::Plugin;
+use super::{Plugin, Portion};
 
 /// Writes a lake in a folder, as JSON lines and Parquet.
 ///
@@ -16,8 +16,8 @@ use super::Plugin;
 /// queue knows of is taken back at the next start, and comes again from the queue.
 pub struct LakePlugin {
     sinks: Vec<Box<dyn Sink>>,
-    /// A batch that a sink failed to take, and how many sinks before that one have it.
-    begun: Option<(BatchName, usize)>,
+    /// The first entry of a portion that a sink failed to take, and how many sinks before that one have it.
+    begun: Option<(Option<u64>, usize)>,
     ledger: Ledger,
     disk: Arc<dyn Disk>,
 }
@@ -52,21 +52,13 @@ impl LakePlugin {
     }
 }
 
-/// By which a batch is known when it comes again: how many records it has, and time and number of the first and the last.
-type BatchName = (usize, Option<(i64, u64)>, Option<(i64, u64)>);
-
-fn name_of(batch: &Batch<'_>) -> BatchName {
-    let name = |record: &Record<'_>| (record.ts_ns, record.seq);
-    (batch.records().count(), batch.records().next().map(name), batch.records().last().map(name))
-}
-
 impl Plugin for LakePlugin {
     /// Each sink takes it once, also where a later one fails and it is written again.
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        let name = name_of(batch);
-        let have_it = self.begun.take().filter(|(begun, _)| *begun == name).map_or(0, |(_, sinks)| sinks);
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
+        let first = portion.entries().first().map(|given| given.entry.index);
+        let have_it = self.begun.take().filter(|(begun, _)| *begun == first).map_or(0, |(_, sinks)| sinks);
         for (at, sink) in self.sinks.iter_mut().enumerate().skip(have_it) {
-            sink.write(batch).inspect_err(|_| self.begun = Some((name, at)))?;
+            sink.write(&portion.batch()).inspect_err(|_| self.begun = Some((first, at)))?;
         }
         Ok(())
     }
@@ -74,7 +66,7 @@ impl Plugin for LakePlugin {
     fn flush(&mut self) -> Result<(), Error> {
         if self.begun.is_some() {
             // What a sink has of it is behind the last note, and is taken back at the next start.
-            let why = "a batch is in one format and not in the other";
+            let why = "a portion is in one format and not in the other";
             return Err(Error::new(Stage::Handler, "LakePlugin", Category::Io, why).recoverable());
         }
         self.sinks.iter_mut().try_for_each(|sink| sink.flush())

@@ -1,40 +1,62 @@
 //! Plugins: where records end that a collector keeps. Each has its own thread, its own progress in the queue, and its own
 //! troubles.
 
-#[cfg(feature = "client")]
-mod client;
+mod bucket;
+#[cfg(any(feature = "redis", feature = "mongodb", feature = "nats"))]
+mod columns;
+mod crew;
 #[cfg(feature = "forward")]
 mod forward;
 mod lake;
 mod matching;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(any(feature = "forward", feature = "otlp"))]
+mod pause;
+mod portion;
+#[cfg(feature = "nats")]
+mod pubsub_nats;
+#[cfg(feature = "pubsub-zeromq")]
+mod pubsub_zeromq;
 #[cfg(feature = "redis")]
 mod redis;
 mod runner;
 mod sink;
 
+#[cfg(feature = "mongodb")]
+pub use self::mongodb::{Acknowledged, MongoPlugin};
 #[cfg(feature = "redis")]
-pub use self::redis::{DEFAULT_MAX_LEN, DEFAULT_STREAM, RedisPlugin};
+pub use self::redis::{Fields, MAX_LEN, RedisPlugin};
+pub use bucket::{BucketPlugin, Formats};
+pub(crate) use crew::{Asked, Crew};
 #[cfg(feature = "forward")]
 pub use forward::ForwardPlugin;
 pub use lake::LakePlugin;
 pub use matching::Match;
 #[cfg(feature = "otlp")]
-pub use otlp::OtlpPlugin;
+pub use otlp::{OtlpPlugin, Signals};
+pub(crate) use portion::Selection;
+pub use portion::{Given, Place, Portion};
+#[cfg(feature = "nats")]
+pub use pubsub_nats::{Form, NatsPlugin};
+#[cfg(feature = "pubsub-zeromq")]
+pub use pubsub_zeromq::{Notation, ZeromqPlugin};
 pub use runner::{Dead, PluginReport};
 pub(crate) use runner::{Runner, Steering};
 pub use sink::SinkPlugin;
 
-use spanlake_core::{Batch, Error};
+use spanlake_core::Error;
 
 /// A place where records end. It lives on a thread of its own and may block there.
 ///
-/// A batch is all or nothing: after an error it is written again, with growing pauses. Whatever was written behind the last flush may
-/// be written again after a crash, unless [`resume`](Self::resume) takes it back.
+/// A portion is all or nothing: after an error it is written again, with growing pauses. Whatever was written behind the last flush may
+/// be written again after a crash, unless [`resume`](Self::resume) takes it back, or whoever it goes to knows it by its
+/// [`Place`].
 pub trait Plugin: Send {
-    /// Writes a batch, all of it or nothing.
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error>;
+    /// Writes a portion, all of it or nothing.
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error>;
 
     /// Makes everything written so far durable.
     fn flush(&mut self) -> Result<(), Error>;

@@ -1,157 +1,164 @@
-//! A receiver of OTLP as a plugin: records as logs, tasks that end as spans.
+//! OTLP in protobuf over HTTP: logs, and spans of the tasks that ended.
 
-use std::fmt;
-use std::io::Write;
-use std::path::Path;
+use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use prost::Message;
-use spanlake_core::{Batch, Error, Record, Secret};
+use spanlake_core::{Error, Record};
+use spanlake_wire::client::{Address, Client, Uri};
+use spanlake_wire::exchange::Undelivered;
 use spanlake_wire::otlp::proto::collector::logs::v1::ExportLogsServiceResponse;
 use spanlake_wire::otlp::proto::collector::trace::v1::ExportTraceServiceResponse;
 use spanlake_wire::otlp::{Beside, logs, traces};
 
-use super::Plugin;
-use super::client::Client;
+use super::pause::Pause;
+use super::{Plugin, Portion};
 
-/// Records of a request: receivers have a bound to what they take at once.
-const REQUEST_RECORDS: usize = 2000;
+const LOGS: &str = "/v1/logs";
+const TRACES: &str = "/v1/traces";
+const PROTOBUF: &str = "application/x-protobuf";
 
-const HEADERS: [(&str, &str); 2] = [("content-type", "application/x-protobuf"), ("content-encoding", "gzip")];
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-const NAME: &str = "OtlpPlugin";
+/// Most records of a request. Where that is too much for the other side it is half as many, and grows again from there.
+const REQUEST_RECORDS: usize = 4096;
 
-/// Sends records to a receiver of OTLP over HTTP: all of them as logs, and tasks as spans when they end.
+/// Sends records to whoever takes OTLP by HTTP: each as a log, and each task that ended as a span besides, which says that its records come
+/// as logs too.
 ///
-/// OTLP has no numbers, so that what is tried again because the answer was lost, and what comes again after a crash, is there
-/// twice. What a receiver rejects of a request that it takes is told as a failure, and not tried again, as OTLP asks.
+/// **A request whose answer was lost is sent again, and so is what came since the last checkpoint before a crash**: OTLP has no
+/// numbers by which a receiver could know it. Of a request that is taken in part the other side says how many it does not take, not which:
+/// they are lost, and told as an error of the plugin.
+#[derive(Debug)]
 pub struct OtlpPlugin {
     client: Client,
-    logs: bool,
-    spans: bool,
-    /// The requests of the batch that is being sent.
-    requests: Vec<Request>,
-    /// How many of them arrived.
-    arrived: usize,
+    logs: Uri,
+    traces: Uri,
+    signals: Signals,
+    request_records: usize,
+    pause: Pause,
+    progress: Progress,
 }
 
-#[derive(PartialEq)]
-struct Request {
-    signal: Signal,
-    body: Vec<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Signal {
+/// What is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signals {
+    /// Logs, and spans of the tasks that ended.
+    #[default]
+    LogsAndSpans,
+    /// Logs, for a receiver that has no room for spans.
     Logs,
-    Traces,
+}
+
+/// How much of a portion, which ends with this entry, is there: a portion that is tried again goes on from there.
+#[derive(Debug, Default)]
+struct Progress {
+    entry: Option<u64>,
+    logs: usize,
+    spans: usize,
 }
 
 impl OtlpPlugin {
-    /// To the receiver at this URL, with a bearer's token that opens it, trusting certificates of a file or else the machine's.
-    /// Fails when the URL is none, and when certificates cannot be read. It connects when there is something to send.
-    pub fn new(url: &str, token: Option<&Secret<String>>, roots: Option<&Path>) -> Result<Self, Error> {
-        let client = Client::new(NAME, url, token, roots)?;
-        Ok(Self { client, logs: true, spans: true, requests: Vec::new(), arrived: 0 })
+    /// To the receiver there, below which are `/v1/logs` and `/v1/traces`. Fails when the URL is none, and when certificates cannot be read.
+    pub fn new(address: Address) -> Result<Self, Error> {
+        let client = address.client("OtlpPlugin", "otlp")?;
+        let (logs, traces) = (client.below(LOGS)?, client.below(TRACES)?);
+        let (pause, progress) = (Pause::default(), Progress::default());
+        Ok(Self {
+            client,
+            logs,
+            traces,
+            signals: Signals::default(),
+            request_records: REQUEST_RECORDS,
+            pause,
+            progress,
+        })
     }
 
-    /// Whether all records are sent as logs: `true`.
+    /// What is sent.
     #[must_use]
-    pub fn logs(mut self, logs: bool) -> Self {
-        self.logs = logs;
+    pub fn signals(mut self, signals: Signals) -> Self {
+        self.signals = signals;
         self
     }
 
-    /// Whether tasks are sent as spans when they end: `true`. They say that there are logs too, so that spanlake reads nothing twice.
-    #[must_use]
-    pub fn spans(mut self, spans: bool) -> Self {
-        self.spans = spans;
-        self
+    /// Sends a body; gives how many were not taken, and what was said of that.
+    fn post<R: Message + Default>(
+        &mut self,
+        uri: &Uri,
+        body: &[u8],
+        rejected: impl Fn(R) -> Option<(i64, String)>,
+    ) -> Result<Option<Error>, Error> {
+        let answer = self.client.post(uri, &[("content-type", PROTOBUF)], body, Instant::now() + PATIENCE);
+        let answer = answer.and_then(|answer| self.client.understand(answer));
+        let answer = answer.map_err(|undelivered| self.failed(undelivered))?;
+        let answer = R::decode(&*answer)
+            .map_err(|error| self.client.failed("the reply makes no sense").caused_by(error).recoverable())?;
+        let rejected = rejected(answer).filter(|(count, _)| *count > 0);
+        Ok(rejected.map(|(count, text)| {
+            let error = self.client.failed("the other side takes a part only").with("rejected", count);
+            error.with("reply", text.escape_debug())
+        }))
     }
 
-    fn requests_of(&self, records: &[&Record<'_>]) -> Vec<Request> {
-        let beside = if self.logs { Beside::Logs } else { Beside::Nothing };
-        let mut requests = Vec::new();
-        for records in records.chunks(REQUEST_RECORDS) {
-            if self.logs {
-                let body = logs(records.iter().copied()).encode_to_vec();
-                requests.push(Request { signal: Signal::Logs, body });
+    fn failed(&mut self, undelivered: Undelivered) -> Error {
+        match undelivered {
+            Undelivered::NotNow(error, after) => {
+                self.pause.begin(after);
+                error
             }
-            let spans = traces(records.iter().copied(), beside);
-            if self.spans && !spans.resource_spans.is_empty() {
-                requests.push(Request { signal: Signal::Traces, body: spans.encode_to_vec() });
+            Undelivered::TooMany(error) if self.request_records > 1 => {
+                self.request_records /= 2;
+                error.recoverable()
             }
+            Undelivered::TooMany(error) | Undelivered::Never(error) => error,
         }
-        requests
     }
 
-    /// Sends the next request.
-    fn send(&mut self, request: &Request) -> Result<(), Error> {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        let body = gzip.write_all(&request.body).and_then(|()| gzip.finish());
-        let body =
-            body.map_err(|error| self.client.failed("cannot compress a batch").caused_by(error).recoverable())?;
-        let answer = self.client.post(request.signal.path(), &HEADERS, &body)?;
-        self.arrived += 1;
-        match request.signal.rejected(&answer) {
-            (0, _) => Ok(()),
-            (count, why) => Err(self
-                .client
-                .failed("the receiver rejects a part of what it got")
-                .with("count", count)
-                .with("why", why.escape_debug())
-                .recoverable()),
+    fn send_logs(&mut self, records: &[&Record<'_>]) -> Result<Option<Error>, Error> {
+        let body = logs(records.iter().copied()).encode_to_vec();
+        self.post(&self.logs.clone(), &body, |answer: ExportLogsServiceResponse| {
+            answer.partial_success.map(|partial| (partial.rejected_log_records, partial.error_message))
+        })
+    }
+
+    fn send_spans(&mut self, records: &[&Record<'_>]) -> Result<Option<Error>, Error> {
+        let request = traces(records.iter().copied(), Beside::Logs);
+        if request.resource_spans.is_empty() || self.signals == Signals::Logs {
+            return Ok(None);
         }
+        self.post(&self.traces.clone(), &request.encode_to_vec(), |answer: ExportTraceServiceResponse| {
+            answer.partial_success.map(|partial| (partial.rejected_spans, partial.error_message))
+        })
     }
 }
 
 impl Plugin for OtlpPlugin {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        let requests = self.requests_of(&batch.records().collect::<Vec<_>>());
-        if requests != self.requests {
-            (self.requests, self.arrived) = (requests, 0);
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
+        self.pause.check(|| self.client.failed("the other side asked to be left alone"))?;
+        let records: Vec<&Record<'_>> = portion.records().map(|(_, record)| record).collect();
+        let entry = portion.entries().last().map(|given| given.entry.index);
+        if self.progress.entry != entry {
+            self.progress = Progress { entry, ..Progress::default() };
         }
-        let requests = std::mem::take(&mut self.requests);
-        let sent = requests.iter().skip(self.arrived).try_for_each(|request| self.send(request));
-        if sent.is_err() {
-            self.requests = requests;
+        while let Some(left) = records.get(self.progress.logs..).filter(|left| !left.is_empty()) {
+            let sent = left.get(..self.request_records).unwrap_or(left);
+            let complaint = self.send_logs(sent)?;
+            self.progress.logs += sent.len();
+            complaint.map_or(Ok(()), |error| Err(error.recoverable()))?;
         }
-        sent
-    }
-
-    /// The receiver has answered to every batch; what it does with it is its own affair.
-    fn flush(&mut self) -> Result<(), Error> {
+        while let Some(left) = records.get(self.progress.spans..).filter(|left| !left.is_empty()) {
+            let sent = left.get(..self.request_records).unwrap_or(left);
+            let complaint = self.send_spans(sent)?;
+            self.progress.spans += sent.len();
+            complaint.map_or(Ok(()), |error| Err(error.recoverable()))?;
+        }
+        // Once a portion, for each failure costs a pause.
+        self.request_records = (self.request_records + self.request_records / 8 + 1).min(REQUEST_RECORDS);
         Ok(())
     }
-}
 
-impl fmt::Debug for OtlpPlugin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(NAME).field("client", &self.client).finish_non_exhaustive()
-    }
-}
-
-impl Signal {
-    fn path(self) -> &'static str {
-        match self {
-            Self::Logs => "/v1/logs",
-            Self::Traces => "/v1/traces",
-        }
-    }
-
-    /// How many the receiver does not want, and why. An answer that is no protobuf says that it took everything.
-    fn rejected(self, answer: &[u8]) -> (i64, String) {
-        let rejected = match self {
-            Self::Logs => ExportLogsServiceResponse::decode(answer)
-                .ok()
-                .and_then(|answer| answer.partial_success)
-                .map(|part| (part.rejected_log_records, part.error_message)),
-            Self::Traces => ExportTraceServiceResponse::decode(answer)
-                .ok()
-                .and_then(|answer| answer.partial_success)
-                .map(|part| (part.rejected_spans, part.error_message)),
-        };
-        rejected.unwrap_or_default()
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 }

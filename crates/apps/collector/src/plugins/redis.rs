@@ -1,152 +1,183 @@
-//! A Redis server as a plugin: a stream that keeps the newest records, a channel for who listens now, or both.
+//! Redis: a stream that consumers read, or a channel for who listens now.
 
-use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use redis::{Client, Connection, Pipeline, RedisError, ServerError};
-use spanlake_core::render::{JsonLines, Renderer};
-use spanlake_core::{Batch, Category, Error, Secret, Stage};
+use redis::{Client, Connection, RedisError, RedisResult};
+use serde_json::Value;
+use spanlake_core::{Category, Error, Record, Secret, Stage};
 
-use super::Plugin;
+use super::columns::Columns;
+use super::{Place, Plugin, Portion};
 
-/// The stream of those who name neither a stream nor a channel.
-pub const DEFAULT_STREAM: &str = "spanlake";
+/// Default of [`RedisPlugin::stream`]'s length.
+pub const MAX_LEN: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
 
-/// Default of [`RedisPlugin::max_len`].
-pub const DEFAULT_MAX_LEN: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
+/// How long a connection, and each answer, is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The field of an entry that has the record, as the lake's JSON line.
-const FIELD: &str = "record";
+const SERVICE: &str = "RedisPlugin";
 
-/// How long a connection is waited for.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Adds entries, and behind them sets the mark. It is a script, because a transaction would set the mark also where an entry is
+/// refused.
+const ADD: &str = "\
+local at = 3
+while at <= #ARGV do
+  local last = at + tonumber(ARGV[at])
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, at + 1, last))
+  at = last + 1
+end
+redis.call('SET', KEYS[2], ARGV[2])";
 
-/// How long an answer is waited for, and the server's taking of what is sent.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
-const NAME: &str = "RedisPlugin";
-
-/// Adds each record to a stream, publishes it to a channel, or both.
+/// Writes to a stream of Redis with `XADD`, or to a channel with `PUBLISH`.
 ///
-/// A batch is one transaction: the server has all of it or nothing. Where the answer is lost, and after a crash of the collector,
-/// a batch comes again, and the server cannot tell; readers who mind look at the records' keys. What the server itself loses when
-/// it goes down is as its own persistence says.
+/// **A stream has each record once**, also after a crash: with the entries of a portion a mark is set, by one script, that
+/// says how far the queue's records are there. What Redis itself gives up is lost: by the length of the stream, and what it had
+/// not saved when it failed.
+///
+/// A channel has no memory. Who does not listen gets nothing, and a portion whose answer was lost is sent again.
 pub struct RedisPlugin {
     client: Client,
-    stream: Option<String>,
-    max_len: NonZeroU64,
-    channel: Option<String>,
-    connection: Option<Connection>,
-    renderer: JsonLines,
+    form: Form,
+    fields: Fields,
+    columns: Columns,
+    session: Option<Session>,
 }
+
+/// What an entry or a message is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fields {
+    /// Each column of the lake that the record has is a field of the entry; texts as they are, the rest as JSON.
+    #[default]
+    Columns,
+    /// One field `record`, with the record as a line of JSON.
+    Record,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Stream { key: String, max_len: NonZeroU64 },
+    Channel { name: String },
+}
+
+/// A connection, and up to which entry of the queue the stream has everything.
+struct Session {
+    connection: Connection,
+    done: Option<u64>,
+}
+
+// === impl RedisPlugin ===
 
 impl RedisPlugin {
-    /// The server at this URL, such as `redis://127.0.0.1:6379/0`. Fails when it is none. It connects when there is something to
-    /// write.
-    pub fn new(url: &Secret<String>) -> Result<Self, Error> {
-        // Without the cause, which might quote a password.
-        let client = Client::open(url.expose().as_str()).map_err(|_| {
-            let why = "the server's address is no redis:// or redis+unix:// URL";
-            Error::new(Stage::Configuration, NAME, Category::Validation, why)
-        })?;
-        let (stream, channel, max_len) = (None, None, DEFAULT_MAX_LEN);
-        Ok(Self { client, stream, max_len, channel, connection: None, renderer: JsonLines::default() })
+    /// A stream under this key, at a server such as `redis://127.0.0.1:6379/0`. It keeps about so many entries. Fails when the
+    /// URL is none; it connects when there is something to write.
+    pub fn stream(url: &Secret<String>, key: impl Into<String>, max_len: NonZeroU64) -> Result<Self, Error> {
+        Self::with(url, Form::Stream { key: key.into(), max_len })
     }
 
-    /// The stream that entries are added to: [`DEFAULT_STREAM`], or none where there is a channel.
+    /// A channel of this name; its messages are lines of JSON.
+    pub fn channel(url: &Secret<String>, name: impl Into<String>) -> Result<Self, Error> {
+        Self::with(url, Form::Channel { name: name.into() })
+    }
+
+    /// What an entry of a stream is made of.
     #[must_use]
-    pub fn stream(mut self, stream: impl Into<String>) -> Self {
-        self.stream = Some(stream.into());
+    pub fn fields(mut self, fields: Fields) -> Self {
+        self.fields = fields;
         self
     }
 
-    /// About how many entries the stream keeps: [`DEFAULT_MAX_LEN`]. The server lets older ones go in groups, as is cheap for it.
-    #[must_use]
-    pub fn max_len(mut self, entries: NonZeroU64) -> Self {
-        self.max_len = entries;
-        self
+    /// The error has no cause: it might quote a password.
+    fn with(url: &Secret<String>, form: Form) -> Result<Self, Error> {
+        let wrong = |_| Error::new(Stage::Configuration, SERVICE, Category::Validation, "the server's URL is none");
+        let client = Client::open(url.expose().as_str()).map_err(wrong)?;
+        Ok(Self { client, form, fields: Fields::default(), columns: Columns::default(), session: None })
     }
 
-    /// The channel that records are published to. Who does not listen then does not get them.
-    #[must_use]
-    pub fn channel(mut self, channel: impl Into<String>) -> Self {
-        self.channel = Some(channel.into());
-        self
+    /// Asks how far the stream is, by its mark.
+    fn connect(&self, mark: Option<&str>) -> RedisResult<Session> {
+        let mut connection = self.client.get_connection_with_timeout(PATIENCE)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.set_write_timeout(Some(PATIENCE))?;
+        let done = mark.map(|mark| redis::cmd("GET").arg(mark).query(&mut connection)).transpose()?.flatten();
+        Ok(Session { connection, done })
     }
 
-    fn transaction(&mut self, batch: &Batch<'_>) -> Pipeline {
-        let stream = self.stream.as_deref().or(self.channel.is_none().then_some(DEFAULT_STREAM));
-        let (mut pipeline, mut line) = (redis::pipe(), Vec::new());
-        pipeline.atomic();
-        for record in batch.records() {
-            line.clear();
-            self.renderer.render(&mut line, record);
-            let line = line.trim_ascii_end();
-            if let Some(stream) = stream {
-                let add = pipeline.cmd("XADD").arg(stream).arg("MAXLEN").arg("~").arg(self.max_len.get());
-                add.arg("*").arg(FIELD).arg(line).ignore();
-            }
-            if let Some(channel) = &self.channel {
-                pipeline.cmd("PUBLISH").arg(channel).arg(line).ignore();
-            }
+    /// The fields of an entry of a stream, one after the other.
+    fn pairs(&mut self, record: &Record<'_>) -> Result<Vec<Vec<u8>>, Error> {
+        if self.fields == Fields::Record {
+            return Ok(vec![b"record".to_vec(), self.columns.line(record).to_vec()]);
         }
-        pipeline
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let columns = self.columns.of(record)?.into_iter();
+        Ok(columns.flat_map(|(name, value)| [name.into_bytes(), text(value).into_bytes()]).collect())
     }
 
-    fn connected(&mut self) -> Result<&mut Connection, RedisError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let connection = self.client.get_connection_with_timeout(CONNECT_TIMEOUT)?;
-                connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-                connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-                connection
-            }
+    /// Adds to the stream what is not there yet.
+    fn add(&mut self, portion: &Portion<'_>, (key, max_len): (&str, NonZeroU64)) -> Result<Session, Error> {
+        let mark = mark(key, portion);
+        let session = self.session.take();
+        let mut session = session.map_or_else(|| self.connect(Some(&mark)), Ok).map_err(failed)?;
+        let is_new = |(place, _): &(Place, &Record<'_>)| session.done.is_none_or(|done| place.entry > done);
+        let records: Vec<_> = portion.records().filter(is_new).collect();
+        let Some(last) = records.iter().map(|(place, _)| place.entry).max() else {
+            return Ok(session);
         };
-        Ok(self.connection.insert(connection))
-    }
-
-    fn failed(&self, error: RedisError) -> Error {
-        let server = self.client.get_connection_info().addr();
-        let failed = Error::new(Stage::Handler, NAME, Category::Io, "the server did not take a batch");
-        let failed = failed.with("server", server);
-        // Of a batch's errors the first: they may be thousands of the same.
-        match error.clone().into_server_errors().and_then(|errors| errors.first().cloned()) {
-            Some((_, first)) if is_final(&first) => failed.caused_by(first),
-            Some((_, first)) => failed.caused_by(first).recoverable(),
-            None => failed.caused_by(error).recoverable(),
+        let mut command = redis::cmd("EVAL");
+        command.arg(ADD).arg(2).arg(key).arg(&mark).arg(max_len.get()).arg(last);
+        for (_, record) in records {
+            let pairs = self.pairs(record)?;
+            command.arg(pairs.len()).arg(pairs);
         }
+        command.exec(&mut session.connection).map_err(failed)?;
+        session.done = Some(last);
+        Ok(session)
     }
-}
 
-/// Whether the server would say the same another time: the key is no stream, or it does not know such commands. Whatever else is
-/// wrong, such as its memory or the password, somebody may put right while the records wait.
-fn is_final(error: &ServerError) -> bool {
-    matches!(error.code(), "ERR" | "WRONGTYPE")
+    fn publish(&mut self, portion: &Portion<'_>, name: &str) -> Result<Session, Error> {
+        let session = self.session.take();
+        let mut session = session.map_or_else(|| self.connect(None), Ok).map_err(failed)?;
+        let mut pipeline = redis::pipe();
+        for (_, record) in portion.records() {
+            pipeline.cmd("PUBLISH").arg(name).arg(self.columns.line(record)).ignore();
+        }
+        pipeline.exec(&mut session.connection).map_err(failed)?;
+        Ok(session)
+    }
 }
 
 impl Plugin for RedisPlugin {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        let transaction = self.transaction(batch);
-        let written = self.connected().and_then(|connection| transaction.exec(connection));
-        written.map_err(|error| {
-            // What is still on its way in it would be taken for the next answer.
-            self.connection = None;
-            self.failed(error)
-        })
+    /// After a failure it connects anew, and asks how far the stream is.
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
+        let session = match self.form.clone() {
+            Form::Stream { key, max_len } => self.add(portion, (&key, max_len)),
+            Form::Channel { name } => self.publish(portion, &name),
+        };
+        self.session = Some(session?);
+        Ok(())
     }
 
-    /// The server has answered to every batch; when it is on its disk is its own affair.
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }
 }
 
-impl fmt::Debug for RedisPlugin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let server = self.client.get_connection_info().addr().to_string();
-        let parts = (&self.stream, &self.channel);
-        f.debug_struct(NAME).field("server", &server).field("stream_and_channel", &parts).finish_non_exhaustive()
+/// Where it stands how far the stream is, for each queue and plugin that writes to it.
+fn mark(key: &str, portion: &Portion<'_>) -> String {
+    format!("{key}:spanlaked:{:016x}:{}", portion.queue(), portion.plugin())
+}
+
+/// Whatever it is, such as a password or the memory of the server, somebody may put it right while the records wait; but for a key that
+/// is something else than a stream.
+fn failed(error: RedisError) -> Error {
+    let failed = Error::new(Stage::Handler, SERVICE, Category::Io, "the server does not take a portion");
+    let is_no_stream = error.code() == Some("WRONGTYPE") || error.to_string().contains("WRONGTYPE");
+    let failed = failed.caused_by(error);
+    if is_no_stream { failed } else { failed.recoverable() }
+}
+
+impl std::fmt::Debug for RedisPlugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisPlugin").field("form", &self.form).finish_non_exhaustive()
     }
 }

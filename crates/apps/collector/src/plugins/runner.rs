@@ -9,13 +9,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use spanlake_core::render::{JsonLines, Renderer};
-use spanlake_core::segment::{Decoded, merge};
+use spanlake_core::segment::Decoded;
 use spanlake_core::sync::{Mutex, lock};
-use spanlake_core::{Batch, Category, Error, Kind, LevelFilter, Record, SinkState, Stage};
+use spanlake_core::{Category, Error, Kind, Record, SinkState, Stage};
 
-use super::{Match, Plugin};
+use super::{Match, Plugin, Portion, Selection};
 use crate::health::Canary;
-use crate::queue::{Items, Queue, Reader};
+use crate::queue::{Entry, Items, Queue, Reader};
 
 /// First pause after a failure; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -38,11 +38,23 @@ pub(crate) struct Runner {
     pub(crate) reader: Reader,
     /// The last entry that the plugin, or its dead letters, were given and that is not confirmed.
     pub(crate) passed: Option<u64>,
+    /// When the last canary was made that the plugin was given and has not made durable.
+    pub(crate) carried: Option<i64>,
     pub(crate) flush_every: Duration,
     pub(crate) dead: Dead,
     pub(crate) steering: Arc<Steering>,
     pub(crate) canary: Arc<Canary>,
     pub(crate) report: Arc<Mutex<PluginReport>>,
+}
+
+/// What became of records.
+enum Written {
+    /// The plugin has them.
+    There,
+    /// The dead letters have them.
+    Dead,
+    /// Nobody has them: there was no time for another try.
+    NotYet,
 }
 
 /// How the collector speaks to its runners.
@@ -78,15 +90,6 @@ pub struct PluginReport {
     pub last_error: Option<String>,
 }
 
-/// Where a batch is when the runner is done with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Plugin,
-    DeadLetters,
-    /// The collector stopped before anybody took it.
-    Queue,
-}
-
 // === impl Runner ===
 
 impl Runner {
@@ -106,9 +109,9 @@ impl Runner {
         let mut flush_at = Instant::now() + self.flush_every;
         while !self.steering.is_over() {
             match self.reader.next(Instant::now() + TICK) {
-                // What the plugin has not got now is there at the next start, with all behind it.
-                Ok(Some(items)) if !self.deliver(&items) => break,
-                Ok(Some(_)) => {}
+                Ok(Some(items)) if self.deliver(&items) => {}
+                // It has not got these, and what follows is for the next start.
+                Ok(Some(_)) => break,
                 Ok(None) if self.steering.stops() => break,
                 Ok(None) => {}
                 Err(error) => {
@@ -150,36 +153,36 @@ impl Runner {
         }
     }
 
-    /// Gives the plugin what it is to get of these, however long that takes; gives whether it, or the dead letters, have it when the
-    /// collector stops.
+    /// Gives the plugin what it is to get of these, however long that takes. Gives whether it, or its dead letters, have them; not so
+    /// where it was told to stop meanwhile.
     fn deliver(&mut self, items: &Items) -> bool {
-        let decoded: Vec<_> = items.iter().filter_map(|entry| Decoded::read(entry.segment).ok()).collect();
-        let all: Vec<Record<'_>> = merge(&decoded).collect();
-        let canaries = all.iter().filter_map(|record| self.canary.of(record)).max();
-        let count = all.len();
-        let records: Vec<Record<'_>> = all.into_iter().filter(|record| self.wanted.fits(record)).collect();
-        lock(&self.report).filtered += (count - records.len()) as u64;
-        let place = if records.is_empty() { Place::Plugin } else { self.write(&records) };
-        if place == Place::Plugin {
-            canaries.into_iter().for_each(|made| self.canary.arrive(&self.name, made));
+        let (entries, decoded): (Vec<_>, Vec<_>) = items.iter().filter_map(read).unzip();
+        let canaries = decoded.iter().flat_map(Decoded::records).filter_map(|record| self.canary.of(&record)).max();
+        let selection = Selection::of(&entries, &decoded, |record| self.wanted.fits(record));
+        let count: usize = decoded.iter().map(Decoded::len).sum();
+        lock(&self.report).filtered += (count - selection.records.len()) as u64;
+        match if selection.records.is_empty() { Written::There } else { self.write(&selection) } {
+            Written::There => self.carried = canaries.or(self.carried),
+            Written::Dead => {}
+            Written::NotYet => return false,
         }
-        if place != Place::Queue {
-            self.passed = Some(items.last());
-        }
-        place != Place::Queue
+        self.passed = Some(items.last());
+        true
     }
 
-    fn write(&mut self, records: &[Record<'_>]) -> Place {
-        let batch = Batch::new(records, LevelFilter::TRACE);
+    fn write(&mut self, selection: &Selection<'_>) -> Written {
+        let records = &selection.records;
+        let name = self.name.clone();
+        let portion: Portion<'_> = selection.portion(self.queue.identity(), &name);
         let count = records.iter().filter(|record| record.kind != Kind::Loss).count() as u64;
         let mut tries = 0;
         loop {
-            let error = match guarded(|| self.plugin.write(&batch)) {
+            let error = match guarded(|| self.plugin.write(&portion)) {
                 Ok(()) => {
                     let mut report = lock(&self.report);
                     report.written += count;
                     report.state = if report.dead > 0 { SinkState::Degraded } else { SinkState::Ok };
-                    return Place::Plugin;
+                    return Written::There;
                 }
                 Err(error) => error,
             };
@@ -189,25 +192,25 @@ impl Runner {
                 return self.bury(records, count);
             }
             if !self.pause(tries) {
-                return Place::Queue;
+                return Written::NotYet;
             }
         }
     }
 
     /// Puts a batch to the dead letters; where that fails too it is tried until it works.
-    fn bury(&mut self, records: &[Record<'_>], count: u64) -> Place {
+    fn bury(&mut self, records: &[Record<'_>], count: u64) -> Written {
         let mut tries = 0;
         while let Err(error) = self.dead.write(records) {
             self.note_failure(&error);
             tries += 1;
             if !self.pause(tries) {
-                return Place::Queue;
+                return Written::NotYet;
             }
         }
         let mut report = lock(&self.report);
         report.dead += count;
         report.state = SinkState::Degraded;
-        Place::DeadLetters
+        Written::Dead
     }
 
     /// Makes progress known that is durable.
@@ -217,7 +220,10 @@ impl Runner {
             self.plugin.note()
         });
         match flushed {
-            Ok(note) => self.passed.take().into_iter().for_each(|last| self.reader.confirm(last, note.clone())),
+            Ok(note) => {
+                self.passed.take().into_iter().for_each(|last| self.reader.confirm(last, note.clone()));
+                self.carried.take().into_iter().for_each(|made| self.canary.arrive(&self.name, made));
+            }
             Err(error) => self.note_failure(&error),
         }
     }
@@ -238,6 +244,10 @@ impl Runner {
         report.last_error = Some(format!("{}: {}", error.code(), error.chain()));
         report.state = SinkState::Retrying;
     }
+}
+
+fn read(entry: Entry<'_>) -> Option<(Entry<'_>, Decoded<'_>)> {
+    Decoded::read(entry.segment).ok().map(|decoded| (entry, decoded))
 }
 
 /// A panic of a plugin is a failure of it.

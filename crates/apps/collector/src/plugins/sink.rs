@@ -1,8 +1,8 @@
 //! Any sink as a plugin.
 
-use spanlake_core::{Batch, Error, Sink};
+use spanlake_core::{Error, Sink};
 
-use super::Plugin;
+use super::{Plugin, Portion};
 
 /// A sink of this or any other crate as a plugin: files, streams, and what users write.
 pub struct SinkPlugin(Box<dyn Sink>);
@@ -15,8 +15,8 @@ impl SinkPlugin {
 }
 
 impl Plugin for SinkPlugin {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
-        self.0.write(batch)
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
+        self.0.write(&portion.batch())
     }
 
     fn flush(&mut self) -> Result<(), Error> {

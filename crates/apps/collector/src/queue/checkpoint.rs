@@ -10,7 +10,7 @@ use spanlake_core::disk::{Access, Disk};
 use spanlake_core::segment::cursor::{Cursor, put_varint};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::queue::entry::{put_text, text};
+use crate::queue::entry::{END, put_text, text};
 use crate::queue::streams::Streams;
 
 /// The file's name.
@@ -120,6 +120,7 @@ fn decode(payload: &[u8]) -> Option<(Checkpoint, Streams)> {
     let mut cursor = Cursor::new(payload);
     let seed = cursor.u64()?;
     let (next_file, next, kept_from) = (cursor.varint()?, cursor.varint()?, cursor.varint()?);
+    [next_file, next, kept_from].into_iter().all(|number| number < END).then_some(())?;
     let mut plugins = BTreeMap::new();
     for _ in 0..cursor.varint()? {
         let (name, next) = (text(&mut cursor)?.to_owned(), cursor.varint()?);

@@ -20,6 +20,9 @@ pub(super) const HEADER_BYTES: usize = 32;
 /// Length of what stands before an entry's payload.
 pub(super) const HEAD_BYTES: usize = 16;
 
+/// Indexes and numbers of files are below; what is not was never written, and would leave none for what comes behind.
+pub(super) const END: u64 = 1 << 63;
+
 const HAS_STREAM: u8 = 1;
 const HAS_NUMBER: u8 = 2;
 
@@ -79,6 +82,8 @@ pub(super) struct Scan<'a> {
     bytes: &'a [u8],
     seed: u64,
     at: usize,
+    /// The lowest index that the next entry can have.
+    from: u64,
     /// What could not be read.
     pub(super) damage: Vec<Range<usize>>,
 }
@@ -106,7 +111,7 @@ impl Header {
         let mut header = || {
             let (seed, first) = (cursor.u64()?, cursor.u64()?);
             let is_whole = cursor.u64()? == xxh3_64_with_seed(bytes.get(..HEADER_BYTES - 8)?, seed);
-            is_whole.then_some(Self { seed, first, is_mended: flags & 1 != 0 })
+            (is_whole && first < END).then_some(Self { seed, first, is_mended: flags & 1 != 0 })
         };
         match header() {
             Some(_) if version > VERSION => Err(NoHeader::Newer(version)),
@@ -188,6 +193,7 @@ impl<'a> Entry<'a> {
         };
         let number = if flags & HAS_NUMBER != 0 { Some(cursor.varint()?) } else { None };
         let service = text(&mut cursor)?;
+        (index < END).then_some(())?;
         Some(Self { index, received_us, stream, number, service, segment: cursor.rest() })
     }
 }
@@ -212,13 +218,17 @@ pub(super) fn text<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
 // === impl Scan ===
 
 impl<'a> Scan<'a> {
-    /// Of a file's bytes, behind its header.
-    pub(super) fn new(bytes: &'a [u8], seed: u64) -> Self {
-        Self { bytes, seed, at: HEADER_BYTES.min(bytes.len()), damage: Vec::new() }
+    /// Of a file's bytes, behind its header. Entries are in order, and none comes before `first`: what is not so is no entry of
+    /// the file.
+    pub(super) fn new(bytes: &'a [u8], seed: u64, first: u64) -> Self {
+        Self { bytes, seed, at: HEADER_BYTES.min(bytes.len()), from: first, damage: Vec::new() }
     }
 
     fn read(&self, at: usize) -> Read<'a> {
-        Entry::read(self.bytes.get(at..).unwrap_or_default(), self.seed)
+        match Entry::read(self.bytes.get(at..).unwrap_or_default(), self.seed) {
+            Read::Whole(entry, _) if entry.index < self.from => Read::Damaged,
+            read => read,
+        }
     }
 
     /// The next place where an entry stands.
@@ -248,7 +258,7 @@ impl<'a> Iterator for Scan<'a> {
         match self.read(self.at) {
             Read::Whole(entry, len) => {
                 let place = self.at..self.at + len;
-                self.at = place.end;
+                (self.at, self.from) = (place.end, entry.index + 1);
                 Some((place, entry))
             }
             _ => None,
@@ -280,7 +290,7 @@ mod tests {
     fn entries_come_back_as_they_were_written() {
         let (bytes, ends) = file(&[b"one", b"", b"three"]);
         assert_eq!(Header::read(&bytes), Ok(Header { seed: 7, first: 1, is_mended: false }));
-        let mut scan = Scan::new(&bytes, 7);
+        let mut scan = Scan::new(&bytes, 7, 0);
         let read: Vec<_> = scan.by_ref().collect();
         assert_eq!(read.iter().map(|(place, _)| place.end).collect::<Vec<_>>(), ends);
         assert_eq!(read[2].1, entry(3, b"three"));
@@ -297,7 +307,7 @@ mod tests {
         for at in HEADER_BYTES..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x20;
-            let mut scan = Scan::new(&damaged, 7);
+            let mut scan = Scan::new(&damaged, 7, 0);
             let read: Vec<_> = scan.by_ref().map(|(_, entry)| entry.index).collect();
             let hit = ends.iter().position(|end| at < *end).unwrap() as u64 + 1;
             assert_eq!(read, (1..=3).filter(|index| *index != hit).collect::<Vec<_>>(), "byte {at}");
@@ -316,15 +326,28 @@ mod tests {
         entry(2, b"forged").put(&mut inner, 8);
         let (mut bytes, _) = file(&[&inner, b"last"]);
         bytes[HEADER_BYTES] ^= 1;
-        let read: Vec<_> = Scan::new(&bytes, 7).map(|(_, entry)| entry.segment.to_vec()).collect();
+        let read: Vec<_> = Scan::new(&bytes, 7, 0).map(|(_, entry)| entry.segment.to_vec()).collect();
         assert_eq!(read, [b"last"]);
+    }
+
+    #[test]
+    fn what_is_not_in_order_is_no_entry() {
+        let mut bytes = Vec::new();
+        Header { seed: 7, first: 3, is_mended: false }.put(&mut bytes);
+        [2, 4, 3, 9, END, u64::MAX].into_iter().for_each(|index| entry(index, b"one").put(&mut bytes, 7));
+        let mut scan = Scan::new(&bytes, 7, 3);
+        assert_eq!(scan.by_ref().map(|(_, entry)| entry.index).collect::<Vec<_>>(), [4, 9]);
+        assert_eq!(scan.damage.len(), 3);
+        let mut beyond = Vec::new();
+        Header { seed: 7, first: END, is_mended: false }.put(&mut beyond);
+        assert_eq!(Header::read(&beyond), Err(NoHeader::Damaged));
     }
 
     #[test]
     fn a_cut_file_has_what_is_whole_in_it() {
         let (bytes, ends) = file(&[b"first", b"second"]);
         for cut in HEADER_BYTES..bytes.len() {
-            let mut scan = Scan::new(&bytes[..cut], 7);
+            let mut scan = Scan::new(&bytes[..cut], 7, 0);
             assert_eq!(scan.by_ref().count(), ends.iter().filter(|end| **end <= cut).count(), "cut at {cut}");
             assert!(scan.damage.iter().all(|damage| scan.is_torn(damage.start)), "cut at {cut}");
         }

@@ -68,11 +68,11 @@ impl Mending<'_> {
                 self.mended.lost += lost;
                 self.quarantine(&file.path)?;
                 file.bytes = self.rewrite(&file)?;
+                file.is_mended = true;
             }
             FileState::Whole | FileState::Newer { .. } => {}
         }
-        let is_left = file.entries > 0 && file.state != FileState::Done;
-        if !is_left {
+        if !file.is_needed() {
             remove_if_there(self.disk, &file.path)?;
             return Ok(None);
         }
@@ -85,7 +85,7 @@ impl Mending<'_> {
             self.quarantine(&file.path)?;
         }
         self.mended.cut_bytes += file.bytes - from;
-        if file.entries > 0 {
+        if file.is_needed() {
             self.disk.shorten(&file.path, from)?;
             self.disk.sync_file(&file.path)?;
             file.bytes = from;
@@ -126,13 +126,10 @@ impl Mending<'_> {
 
     /// Replaces a damaged file by one that has what can be read of it; gives its length.
     fn rewrite(&self, file: &QueueFile) -> io::Result<u64> {
-        if file.entries == 0 {
-            return Ok(0);
-        }
         let bytes = self.disk.read(&file.path)?;
         let mut whole = Vec::with_capacity(bytes.len());
         Header { seed: file.seed, first: file.first, is_mended: true }.put(&mut whole);
-        for (place, _) in Scan::new(&bytes, file.seed).filter(|(_, entry)| entry.index < file.limit) {
+        for (place, _) in Scan::new(&bytes, file.seed, file.first).filter(|(_, entry)| entry.index < file.limit) {
             whole.extend_from_slice(bytes.get(place).unwrap_or_default());
         }
         let draft = file.path.with_extension("tmp");

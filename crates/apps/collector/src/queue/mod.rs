@@ -68,7 +68,7 @@ pub use survey::{FileState, QueueFile};
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -154,12 +154,16 @@ impl Queue {
         let mended = mend::mend(&*disk, &folder, &mut survey).map_err(unopened)?;
         found.join(std::mem::take(&mut survey.streams));
         let seed = survey.seed().unwrap_or_else(random);
+        let has_checkpoint = survey.checkpoint.is_some();
         let mut state = state_of(survey, plugins);
         state.counts.damaged = mended.lost;
         let opened = Opened { mended, waiting: state.waiting(), gone: state.gone.keys().cloned().collect() };
         let shared = Arc::new(Shared::new(disk, options, seed, state, found));
-        // Before any file is begun: the seed is in it.
-        shared.checkpoint().map_err(unopened)?;
+        // Before any file is begun: the seed is in it. Where the disk is full, the one that is there does for it, as after a crash.
+        match shared.checkpoint() {
+            Err(error) if has_checkpoint && error.kind() == ErrorKind::StorageFull => {}
+            written => written.map_err(unopened)?,
+        }
         sync_names_above(&*shared.disk, &folder).map_err(unopened)?;
         let writer = Writer::spawn(Arc::clone(&shared), Arc::clone(&lock)).map_err(unopened)?;
         Ok((Self { shared, writer: Mutex::new(Some(writer)), _lock: lock }, opened))
@@ -171,9 +175,46 @@ impl Queue {
         self.shared.offer(delivery, Box::new(done));
     }
 
+    /// Why a delivery of so many bytes would be refused at this moment; `None` when it would not.
+    pub fn refusal_of(&self, bytes: u64) -> Option<Refusal> {
+        self.shared.refuse(&self.shared.state(), bytes)
+    }
+
+    /// How many bytes a delivery may have; some are counted beside those of its segments.
+    pub fn most_at_a_time(&self) -> u64 {
+        self.shared.options.most_at_a_time()
+    }
+
     /// The way of a plugin through the queue; `None` for one that was not named when the queue was opened.
     pub fn reader(&self, plugin: &str) -> Option<Reader> {
         Reader::new(Arc::clone(&self.shared), plugin)
+    }
+
+    /// Adds a plugin, which goes on where it was, or begins at the oldest entry that is kept.
+    pub fn add_plugin(&self, plugin: &str) {
+        let mut state = self.shared.state();
+        if state.plugins.contains_key(plugin) {
+            return;
+        }
+        let oldest = state.files.front().map_or(state.next, |file| file.first);
+        let known = state.gone.remove(plugin).unwrap_or_default();
+        let next = known.next.max(oldest).min(state.next);
+        state.plugins.insert(plugin.to_owned(), Progress { next, ..known });
+    }
+
+    /// Removes a plugin, which keeps no file from then on; should it come back, it goes on where it was. Its readers are to be gone.
+    pub fn remove_plugin(&self, plugin: &str) {
+        let mut state = self.shared.state();
+        if let Some(progress) = state.plugins.remove(plugin) {
+            state.gone.insert(plugin.to_owned(), progress);
+        }
+    }
+
+    /// What tells this queue from all others, as long as its folder is kept. It says nothing about the secret of its checksums.
+    pub fn identity(&self) -> u64 {
+        let mut hasher = siphasher::sip::SipHasher13::new_with_keys(self.shared.seed, 0);
+        hasher.write(b"identity");
+        hasher.finish()
     }
 
     /// Makes durable what plugins have confirmed, with their notes, and what is known of streams; then removes files that all

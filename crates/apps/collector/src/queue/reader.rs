@@ -171,7 +171,7 @@ impl Reader {
             usize::try_from(file.bytes - at).unwrap_or(usize::MAX),
         )?);
         let mut part = Part { next: self.next, end: bytes.len(), ..Part::default() };
-        for (place, entry) in Scan::new(&bytes, file.seed) {
+        for (place, entry) in Scan::new(&bytes, file.seed, file.first) {
             part.add(entry.index, place);
         }
         part.bytes = bytes;

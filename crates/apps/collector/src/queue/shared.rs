@@ -128,7 +128,7 @@ impl Shared {
         }
     }
 
-    fn refuse(&self, state: &State, bytes: u64) -> Option<Refusal> {
+    pub(super) fn refuse(&self, state: &State, bytes: u64) -> Option<Refusal> {
         let most = self.options.most_at_a_time();
         let in_memory = state.intake_bytes + bytes;
         match () {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use spanlake_core::disk::Disk;
 
 use crate::queue::checkpoint::Checkpoint;
-use crate::queue::entry::{Entry, HEADER_BYTES, Header, NoHeader, Scan};
+use crate::queue::entry::{END, Entry, HEADER_BYTES, Header, NoHeader, Scan};
 use crate::queue::streams::Streams;
 
 /// What the names of files end with.
@@ -34,6 +34,8 @@ pub struct QueueFile {
     /// Entries from this index on are the next file's.
     pub(super) limit: u64,
     pub(super) seed: u64,
+    /// Whether its header says that entries are missing.
+    pub(super) is_mended: bool,
 }
 
 /// How a file is.
@@ -75,6 +77,13 @@ pub(super) struct Survey {
     pub(super) files: Vec<QueueFile>,
     /// Entries whose files are not there.
     pub(super) missing: u64,
+}
+
+impl QueueFile {
+    /// Whether something is left of it to keep: entries, or that they are missing, which would else be found again.
+    pub(super) fn is_needed(&self) -> bool {
+        self.state != FileState::Done && (self.entries > 0 || self.is_mended)
+    }
 }
 
 impl Survey {
@@ -139,8 +148,8 @@ pub(super) fn files(disk: &dyn Disk, folder: &Path) -> io::Result<Vec<(u64, Path
     let numbered = files.into_iter().filter_map(|entry| {
         let path = folder.join(entry.name);
         let is_ours = path.extension().is_some_and(|extension| extension == EXTENSION);
-        let number = path.file_stem()?.to_str()?.parse().ok()?;
-        is_ours.then_some((number, path))
+        let number: u64 = path.file_stem()?.to_str()?.parse().ok()?;
+        (is_ours && number < END).then_some((number, path))
     });
     let mut numbered: Vec<_> = numbered.collect();
     numbered.sort_unstable();
@@ -188,23 +197,35 @@ impl Later {
     fn examine(&mut self, number: u64, path: PathBuf, bytes: &[u8], with: &mut impl FnMut(&Entry<'_>)) -> QueueFile {
         let header = Header::read(bytes);
         self.seed = header.map_or(self.seed, |header| header.seed);
-        let content = self.content(bytes, with);
+        let content = self.content(bytes, header.map_or(0, |header| header.first), with);
         let first = header.ok().map(|header| header.first).or(content.first);
         let state = match header {
             Err(NoHeader::Newer(version)) => FileState::Newer { version },
-            _ if first.is_some_and(|first| first < self.kept_from) => FileState::Done,
+            _ if first.is_some_and(|first| first < self.kept_from) || self.limit <= self.kept_from => FileState::Done,
             _ => self.judge(header.ok(), &content, bytes.len()),
         };
         let limit = self.limit;
-        self.limit = first.unwrap_or(self.limit);
+        self.limit = first.map_or(self.limit, |first| first.min(self.limit));
         // Of one that says nothing it is where the next one begins.
         let first = if self.limit == u64::MAX { self.next } else { self.limit };
         let (entries, end) = (content.entries, content.end.unwrap_or(first));
-        QueueFile { number, path, bytes: bytes.len() as u64, first, end, entries, state, limit, seed: self.seed }
+        let is_mended = header.is_ok_and(|header| header.is_mended);
+        QueueFile {
+            number,
+            path,
+            bytes: bytes.len() as u64,
+            first,
+            end,
+            entries,
+            state,
+            limit,
+            seed: self.seed,
+            is_mended,
+        }
     }
 
-    fn content(&self, bytes: &[u8], with: &mut impl FnMut(&Entry<'_>)) -> Content {
-        let mut scan = Scan::new(bytes, self.seed);
+    fn content(&self, bytes: &[u8], first: u64, with: &mut impl FnMut(&Entry<'_>)) -> Content {
+        let mut scan = Scan::new(bytes, self.seed, first);
         let end_at = HEADER_BYTES.min(bytes.len());
         let mut content = Content { entries: 0, first: None, end: None, end_at, damage: vec![], is_torn: false };
         for (place, entry) in scan.by_ref().filter(|(_, entry)| entry.index < self.limit) {

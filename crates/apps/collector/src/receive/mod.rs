@@ -1,9 +1,14 @@
-//! Receivers of what other systems send: ZeroMQ, and OTLP beside the own endpoint.
+//! Receivers of what other systems send: ZeroMQ, JetStream, and OTLP beside the own endpoint.
 
 mod foreign;
-mod zmtp;
+#[doc(hidden)]
+pub mod zmtp;
 mod zeromq;
+#[cfg(feature = "nats")]
+pub(crate) mod jetstream;
 
 pub(crate) use foreign::accept;
+#[cfg(feature = "nats")]
+pub use jetstream::JetStream;
 pub use zeromq::{Pull, Subscribe};
 pub(crate) use zeromq::{Receiving, reason};

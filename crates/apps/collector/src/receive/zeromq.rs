@@ -18,10 +18,17 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::accept;
 use super::zmtp::Connection;
+use crate::http::Policy;
 use crate::intake::{Intake, Reason};
 
+/// Records that wait while others are kept.
+const WAITING: usize = 512;
+
 /// Records that are kept with one sync, at most.
-const GROUP: usize = 512;
+const GROUP: usize = 4096;
+
+/// Bytes of messages behind which no more are kept with the same sync.
+const GROUP_BYTES: usize = 4 << 20;
 
 /// How long the first of them waits for others.
 const GROUP_FOR: Duration = Duration::from_millis(20);
@@ -31,6 +38,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long what has come may take into the queue, once nothing more is taken.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+/// Bytes that are read from a connection at once.
+const READ_BYTES: usize = 32 << 10;
 
 /// How long a connection to a publisher is waited for.
 const CONNECT_FOR: Duration = Duration::from_secs(10);
@@ -59,13 +69,20 @@ pub struct Subscribe {
     pub message_bytes: usize,
 }
 
+/// A record that came, and how long its message was.
+#[derive(Debug)]
+struct Arrived {
+    record: ForeignRecord,
+    bytes: usize,
+}
+
 /// A receiver at work. It ends by itself when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Receiving {
     /// Connections end when this goes.
-    open: watch::Sender<()>,
+    pub(super) open: watch::Sender<()>,
     /// Ends behind the last of them, when all that came is kept.
-    keeper: JoinHandle<()>,
+    pub(super) keeper: JoinHandle<()>,
     /// Where it listens, of one that does.
     pub(crate) address: Option<SocketAddr>,
 }
@@ -76,37 +93,31 @@ impl Pull {
         Self { address, connections: 1024, message_bytes: scoped::Reader::MOST_BYTES }
     }
 
-    pub(crate) async fn begin(self, intake: Intake) -> Result<Receiving, Error> {
+    pub(crate) async fn begin(self, intake: Intake, policy: Arc<Mutex<Arc<Policy>>>) -> Result<Receiving, Error> {
         let refused = |error| Error::io("Pull", "cannot listen", error).with("address", self.address);
         let listener = TcpListener::bind(self.address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let (sender, receiver) = mpsc::channel(GROUP);
+        let (sender, receiver) = mpsc::channel(WAITING);
         let keeper = tokio::spawn(keep(intake.clone(), String::new(), receiver));
+        let reader = Arc::new(Mutex::new(scoped::Reader::with_limits(self.message_bytes, scoped::Reader::MOST_TASKS)));
+        let door = Door { most_bytes: self.message_bytes, intake, policy, reader, sender };
         let (open, closed) = watch::channel(());
         tokio::spawn(async move {
             let mut ends = closed.clone();
             tokio::select! {
-                () = self.listen(listener, intake, sender, closed) => {}
+                () = self.listen(listener, door, closed) => {}
                 _ = ends.changed() => {}
             }
         });
         Ok(Receiving { open, keeper, address: Some(address) })
     }
 
-    async fn listen(
-        self,
-        listener: TcpListener,
-        intake: Intake,
-        sender: mpsc::Sender<ForeignRecord>,
-        closed: watch::Receiver<()>,
-    ) {
+    async fn listen(self, listener: TcpListener, door: Door, closed: watch::Receiver<()>) {
         let room = Arc::new(Semaphore::new(self.connections));
-        let reader = Arc::new(Mutex::new(scoped::Reader::with_limits(self.message_bytes, scoped::Reader::MOST_TASKS)));
         loop {
             match (listener.accept().await, Arc::clone(&room).try_acquire_owned()) {
-                (Ok((stream, _)), Ok(permit)) => {
-                    let pulled =
-                        pull(stream, permit, self.message_bytes, intake.clone(), Arc::clone(&reader), sender.clone());
+                (Ok((stream, peer)), Ok(permit)) => {
+                    let pulled = door.clone().pull(stream, peer.ip().to_string(), permit);
                     let mut ends = closed.clone();
                     tokio::spawn(async move {
                         tokio::select! {
@@ -115,40 +126,59 @@ impl Pull {
                         }
                     });
                 }
-                (Ok(_), Err(_)) => intake.refuse(Reason::Connections),
+                (Ok(_), Err(_)) => door.intake.refuse(Reason::Connections),
                 (Err(_), _) => sleep(PAUSE).await,
             }
         }
     }
 }
 
-/// Takes what one peer sends, until it goes.
-async fn pull(
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
+/// What every connection needs.
+#[derive(Clone)]
+struct Door {
     most_bytes: usize,
     intake: Intake,
+    policy: Arc<Mutex<Arc<Policy>>>,
     reader: Arc<Mutex<scoped::Reader>>,
-    sender: mpsc::Sender<ForeignRecord>,
-) {
-    let mut connection = match Connection::greet(BufReader::new(stream), "PULL", most_bytes).await {
-        Ok(connection) => connection,
-        Err(error) => return refuse_io(&intake, error.kind()),
-    };
-    loop {
-        let frames = match connection.message().await {
-            Ok(frames) => frames,
-            Err(error) => return refuse_io(&intake, error.kind()),
-        };
-        let read = lock(&reader).read(&frames, utc_now_ns());
-        match read {
-            // It waits where the queue does, and so does the peer.
-            Ok(record) => {
-                if sender.send(record).await.is_err() {
-                    return;
+    sender: mpsc::Sender<Arrived>,
+}
+
+impl Door {
+    /// Takes what one peer sends, until it goes.
+    async fn pull(self, stream: TcpStream, peer: String, _permit: OwnedSemaphorePermit) {
+        let mut connection =
+            match Connection::greet(BufReader::with_capacity(READ_BYTES, stream), "PULL", self.most_bytes).await {
+                Ok(connection) => connection,
+                Err(error) => return refuse_io(&self.intake, error.kind()),
+            };
+        loop {
+            let frames = match connection.message().await {
+                Ok(frames) => frames,
+                Err(error) => return refuse_io(&self.intake, error.kind()),
+            };
+            let bytes = frames.iter().map(Vec::len).sum();
+            self.pay(&peer, bytes).await;
+            let read = lock(&self.reader).read(&frames, utc_now_ns());
+            match read {
+                // It waits where the queue does, and so does the peer.
+                Ok(record) => {
+                    if self.sender.send(Arrived { record, bytes }).await.is_err() {
+                        return;
+                    }
                 }
+                Err(refusal) => self.intake.refuse(reason(refusal)),
             }
-            Err(refusal) => intake.refuse(reason(refusal)),
+        }
+    }
+
+    /// Waits until the peer may have sent so much. It cannot be told, so that it is not read any further meanwhile.
+    async fn pay(&self, peer: &str, bytes: usize) {
+        loop {
+            let policy = Arc::clone(&lock(&self.policy));
+            match policy.quotas.take(peer, bytes as u64, std::time::Instant::now()) {
+                Ok(()) => return,
+                Err(pause) => sleep(pause).await,
+            }
         }
     }
 }
@@ -161,7 +191,7 @@ impl Subscribe {
     }
 
     pub(crate) fn begin(self, intake: Intake) -> Receiving {
-        let (sender, receiver) = mpsc::channel(GROUP);
+        let (sender, receiver) = mpsc::channel(WAITING);
         let keeper = tokio::spawn(keep(intake.clone(), self.service.clone(), receiver));
         let (open, mut closed) = watch::channel(());
         tokio::spawn(async move {
@@ -173,7 +203,7 @@ impl Subscribe {
         Receiving { open, keeper, address: None }
     }
 
-    async fn listen(self, intake: Intake, sender: mpsc::Sender<ForeignRecord>) {
+    async fn listen(self, intake: Intake, sender: mpsc::Sender<Arrived>) {
         while !sender.is_closed() {
             let connected = timeout(CONNECT_FOR, TcpStream::connect(&self.publisher)).await;
             if let Ok(Ok(stream)) = connected
@@ -185,24 +215,21 @@ impl Subscribe {
         }
     }
 
-    async fn take(
-        &self,
-        stream: TcpStream,
-        intake: &Intake,
-        sender: &mpsc::Sender<ForeignRecord>,
-    ) -> std::io::Result<()> {
-        let mut connection = Connection::greet(BufReader::new(stream), "SUB", self.message_bytes).await?;
+    async fn take(&self, stream: TcpStream, intake: &Intake, sender: &mpsc::Sender<Arrived>) -> std::io::Result<()> {
+        let mut connection =
+            Connection::greet(BufReader::with_capacity(READ_BYTES, stream), "SUB", self.message_bytes).await?;
         for topic in notification::subscriptions(self.level) {
             connection.subscribe(topic).await?;
         }
         loop {
             let frames = connection.message().await?;
+            let bytes = frames.iter().map(Vec::len).sum();
             match notification::read(&frames, self.message_bytes, utc_now_ns()) {
                 Ok(mut record) => {
                     if record.source.service.is_empty() {
                         record.source.service.clone_from(&self.service);
                     }
-                    if sender.send(record).await.is_err() {
+                    if sender.send(Arrived { record, bytes }).await.is_err() {
                         return Ok(());
                     }
                 }
@@ -213,14 +240,19 @@ impl Subscribe {
 }
 
 /// Keeps what comes, many records with one sync. Where the queue is full it waits, and with it those who send.
-async fn keep(intake: Intake, service: String, mut receiver: mpsc::Receiver<ForeignRecord>) {
+async fn keep(intake: Intake, service: String, mut receiver: mpsc::Receiver<Arrived>) {
     while let Some(first) = receiver.recv().await {
-        let (mut records, until) = (vec![first], Instant::now() + GROUP_FOR);
-        while records.len() < GROUP {
-            match timeout_at(until, receiver.recv()).await {
-                Ok(Some(record)) => records.push(record),
-                _ => break,
-            }
+        let until = Instant::now() + GROUP_FOR;
+        let (mut records, mut bytes) = (vec![first.record], first.bytes);
+        while records.len() < GROUP && bytes < GROUP_BYTES {
+            // What is there needs no clock.
+            let next = match receiver.try_recv() {
+                Ok(next) => Some(next),
+                Err(_) => timeout_at(until, receiver.recv()).await.ok().flatten(),
+            };
+            let Some(next) = next else { break };
+            records.push(next.record);
+            bytes += next.bytes;
         }
         while accept(&intake, &service, &records).await.is_err_and(|refusal| refusal.is_retryable()) {
             sleep(PAUSE).await;

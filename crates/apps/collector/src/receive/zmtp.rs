@@ -1,4 +1,4 @@
-//! ZMTP 3 as far as receiving needs it: the greeting without security, and frames within bounds.
+//! ZMTP 3 as far as a collector needs it: the greeting without security, and frames within bounds.
 //!
 //! The protocol is that of RFC 23 and 37 of ZeroMQ. It is read here, because whoever listens must bound what a peer may make it
 //! hold, and the library that speaks ZeroMQ in Rust reserves whatever length a frame claims.
@@ -8,10 +8,15 @@ use std::time::Duration;
 
 use spanlake_wire::zmtp::{self, COMMAND, GREETING, LONG, MORE, put_frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+#[cfg(feature = "pubsub-zeromq")]
+use tokio::io::{Join, ReadHalf, Sink, WriteHalf};
 use tokio::time::timeout;
 
 /// Longest command that anybody needs.
 const MOST_COMMAND_BYTES: u64 = 1024;
+
+/// Most frames are no longer.
+const USUAL_BYTES: u64 = 1024;
 
 /// Most frames of a message.
 const MOST_FRAMES: usize = 8;
@@ -20,9 +25,17 @@ const MOST_FRAMES: usize = 8;
 const GREETING_TIME: Duration = Duration::from_secs(10);
 
 /// A connection over which messages come.
-pub(super) struct Connection<S> {
+pub struct Connection<S> {
     stream: S,
     most_bytes: u64,
+}
+
+/// What the other side says.
+pub enum Said {
+    /// The frames of a message.
+    Message(Vec<Vec<u8>>),
+    /// It asks whether somebody is there: the bytes to send back.
+    Answer(Vec<u8>),
 }
 
 /// What a frame holds.
@@ -33,7 +46,7 @@ enum Frame {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Greets a peer as a socket of this type. A message may have so many bytes.
-    pub(super) async fn greet(stream: S, socket: &str, most_bytes: usize) -> Result<Self> {
+    pub async fn greet(stream: S, socket: &str, most_bytes: usize) -> Result<Self> {
         let mut connection = Self { stream, most_bytes: most_bytes as u64 };
         timeout(GREETING_TIME, connection.exchange(socket)).await.map_err(|_| Error::from(ErrorKind::TimedOut))??;
         Ok(connection)
@@ -54,37 +67,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Asks for messages whose first frame begins so.
-    pub(super) async fn subscribe(&mut self, topic: &str) -> Result<()> {
+    pub async fn subscribe(&mut self, topic: &str) -> Result<()> {
         let mut frame = Vec::new();
         put_frame(&mut frame, 0, &[b"\x01", topic.as_bytes()].concat());
         self.send(&frame).await
     }
 
+    /// Apart from what is written; then answers have to be sent by who writes.
+    #[cfg(feature = "pubsub-zeromq")]
+    pub(crate) fn split(self) -> (Connection<Join<ReadHalf<S>, Sink>>, WriteHalf<S>) {
+        let (read, write) = tokio::io::split(self.stream);
+        (Connection { stream: tokio::io::join(read, tokio::io::sink()), most_bytes: self.most_bytes }, write)
+    }
+
     /// The frames of the next message. An error ends the connection; a message that is too long is one of kind `FileTooLarge`.
-    pub(super) async fn message(&mut self) -> Result<Vec<Vec<u8>>> {
+    pub async fn message(&mut self) -> Result<Vec<Vec<u8>>> {
+        loop {
+            match self.hear().await? {
+                Said::Message(frames) => return Ok(frames),
+                Said::Answer(answer) => self.send(&answer).await?,
+            }
+        }
+    }
+
+    /// The next message, or what is to be answered. Between the frames of a message there is nothing to answer.
+    pub async fn hear(&mut self) -> Result<Said> {
         let (mut frames, mut left) = (Vec::new(), self.most_bytes);
         loop {
             match self.frame_within(left).await? {
-                Frame::Command(command) => self.obey(&command).await?,
+                Frame::Command(command) => {
+                    if let Some(context) = zmtp::ping(&command)
+                        && frames.is_empty()
+                    {
+                        return Ok(Said::Answer(zmtp::pong(context)));
+                    }
+                }
                 Frame::Part { bytes, has_more } => {
                     left -= bytes.len() as u64;
                     frames.push(bytes);
                     if !has_more {
-                        return Ok(frames);
+                        return Ok(Said::Message(frames));
                     }
                     if frames.len() == MOST_FRAMES {
                         return Err(malformed("a message has too many frames"));
                     }
                 }
             }
-        }
-    }
-
-    /// Answers to who asks whether somebody is there.
-    async fn obey(&mut self, command: &[u8]) -> Result<()> {
-        match zmtp::ping(command) {
-            Some(context) => self.send(&zmtp::pong(context)).await,
-            None => Ok(()),
         }
     }
 
@@ -100,8 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if len > if is_command { MOST_COMMAND_BYTES } else { most_bytes } {
             return Err(Error::new(ErrorKind::FileTooLarge, "a frame is too long"));
         }
-        // Taken as it comes: what a peer claims takes no memory.
-        let mut bytes = Vec::new();
+        // Taken as it comes: what a peer claims takes little memory.
+        let mut bytes = Vec::with_capacity(len.min(USUAL_BYTES) as usize);
         let read = (&mut self.stream).take(len).read_to_end(&mut bytes).await?;
         if (read as u64) < len {
             return Err(ErrorKind::UnexpectedEof.into());

@@ -1,5 +1,16 @@
 //! From a file's settings to a collector.
 
+#[cfg(any(
+    feature = "forward",
+    feature = "otlp",
+    feature = "redis",
+    feature = "pubsub-zeromq",
+    feature = "nats",
+    feature = "mongodb"
+))]
+mod network;
+mod jetstream;
+
 use std::path::Path;
 
 use spanlake_config::settings::collector::{self as settings, NotificationLevel, PluginKind};
@@ -10,13 +21,7 @@ use spanlake_wire::level::Severity;
 
 use crate::collector::{Collector, CollectorBuilder};
 use crate::http::{Limits, Tls};
-#[cfg(feature = "forward")]
-use crate::plugins::ForwardPlugin;
-#[cfg(feature = "otlp")]
-use crate::plugins::OtlpPlugin;
-#[cfg(feature = "redis")]
-use crate::plugins::RedisPlugin;
-use crate::plugins::{LakePlugin, Match, SinkPlugin};
+use crate::plugins::{BucketPlugin, Formats, LakePlugin, Match, SinkPlugin};
 use crate::queue::Options;
 use crate::receive::{Pull, Subscribe};
 use crate::tokens::{Right, Token, Tokens};
@@ -38,13 +43,16 @@ pub fn from_settings(config: &CollectorConfig) -> Result<CollectorBuilder, Error
             builder.tls(Tls::new(tls.certificate.as_ref(), tls.key.as_ref(), tls.clients.as_deref().map(Path::new))?);
     }
     builder = receive(builder, &settings.receive)?;
+    builder = jetstream::add(builder, settings)?;
     for (name, plugin) in settings.plugins.iter() {
-        builder = add(builder, name, plugin)?;
+        let added = add(builder, name, plugin, settings.queue.folder.as_ref());
+        builder = added.map_err(|error| error.with("plugin", name))?.made_of(plugin);
     }
     Ok(builder)
 }
 
-fn receive(mut builder: CollectorBuilder, asked: &settings::Receive) -> Result<CollectorBuilder, Error> {
+fn receive(builder: CollectorBuilder, asked: &settings::Receive) -> Result<CollectorBuilder, Error> {
+    let mut builder = builder.otlp(asked.otlp);
     if let Some(asked) = asked.zeromq_pull.on() {
         let mut pull =
             Pull::new(asked.listen.parse().map_err(|_| invalid("`receive.zeromq_pull.listen` is no address"))?);
@@ -77,9 +85,18 @@ fn memory(size: Size) -> usize {
     usize::try_from(size.as_bytes()).unwrap_or(usize::MAX)
 }
 
-fn add(builder: CollectorBuilder, name: &str, plugin: &settings::Plugin) -> Result<CollectorBuilder, Error> {
+/// `queue` is the folder of the queue.
+fn add(
+    builder: CollectorBuilder,
+    name: &str,
+    plugin: &settings::Plugin,
+    queue: &Path,
+) -> Result<CollectorBuilder, Error> {
     let wanted = wanted(&plugin.common.r#match);
     Ok(match &plugin.kind {
+        PluginKind::Lake(lake) if lake.path.contains("://") => {
+            builder.plugin(name, wanted, bucket(lake, &queue.join("lakes").join(name))?)
+        }
         PluginKind::Lake(lake) => builder.plugin(name, wanted, lake_plugin(lake)),
         PluginKind::Print(stream) => {
             let sink = StreamSink::stdout().level(LevelFilter::TRACE).renderer(made::renderer(&stream.renderer)?);
@@ -87,14 +104,33 @@ fn add(builder: CollectorBuilder, name: &str, plugin: &settings::Plugin) -> Resu
         }
         PluginKind::File(file) => builder.plugin(name, wanted, SinkPlugin::new(made::file(file)?)),
         PluginKind::RollingFile(file) => builder.plugin(name, wanted, SinkPlugin::new(made::rolling(file)?)),
-        #[cfg(feature = "redis")]
-        PluginKind::Redis(redis) => builder.plugin(name, wanted, redis_plugin(redis)?),
         #[cfg(feature = "forward")]
-        PluginKind::Forward(forward) => builder.plugin(name, wanted, forward_plugin(forward)?),
+        PluginKind::Forward(asked) => builder.plugin(
+            name,
+            wanted,
+            crate::plugins::ForwardPlugin::new(network::address(&asked.url, &asked.client)?)?,
+        ),
         #[cfg(feature = "otlp")]
-        PluginKind::Otlp(otlp) => builder.plugin(name, wanted, otlp_plugin(otlp)?),
-        _ => return Err(invalid("this spanlaked is built without the feature for such a plugin").with("plugin", name)),
+        PluginKind::Otlp(asked) => builder.plugin(name, wanted, network::otlp(asked)?),
+        #[cfg(feature = "redis")]
+        PluginKind::Redis(asked) => builder.plugin(name, wanted, network::redis(asked)?),
+        #[cfg(feature = "pubsub-zeromq")]
+        PluginKind::PubsubZeromq(asked) => builder.plugin(name, wanted, network::zeromq(asked)?),
+        #[cfg(feature = "nats")]
+        PluginKind::PubsubNats(asked) => builder.plugin(name, wanted, network::nats(asked)?),
+        #[cfg(feature = "mongodb")]
+        PluginKind::Mongodb(asked) => builder.plugin(name, wanted, network::mongodb(asked)?),
+        _ => return Err(invalid("a plugin of this kind is not built in")),
     })
+}
+
+fn bucket(lake: &settings::LakePlugin, folder: &Path) -> Result<BucketPlugin, Error> {
+    let formats = match (lake.jsonl, lake.parquet) {
+        (true, false) => Formats::Jsonl,
+        (false, true) => Formats::Parquet,
+        _ => Formats::Both,
+    };
+    BucketPlugin::new(&lake.path, &made::store(&lake.store), folder, formats)
 }
 
 fn lake_plugin(lake: &settings::LakePlugin) -> LakePlugin {
@@ -102,40 +138,6 @@ fn lake_plugin(lake: &settings::LakePlugin) -> LakePlugin {
         (true, false) => LakePlugin::jsonl(lake.path.as_str()),
         (false, true) => LakePlugin::parquet(lake.path.as_str()),
         _ => LakePlugin::new(lake.path.as_str()),
-    }
-}
-
-#[cfg(feature = "redis")]
-fn redis_plugin(redis: &settings::RedisPlugin) -> Result<RedisPlugin, Error> {
-    let mut plugin = RedisPlugin::new(&redis.url)?.max_len(redis.max_len);
-    if let Some(stream) = &redis.stream {
-        plugin = plugin.stream(stream);
-    }
-    Ok(match &redis.channel {
-        Some(channel) => plugin.channel(channel),
-        None => plugin,
-    })
-}
-
-#[cfg(feature = "forward")]
-fn forward_plugin(forward: &settings::ForwardPlugin) -> Result<ForwardPlugin, Error> {
-    let settings::ForwardPlugin { url, token, token_file, roots, .. } = forward;
-    ForwardPlugin::new(url, client_token(token, token_file)?.as_ref(), roots.as_deref().map(Path::new))
-}
-
-#[cfg(feature = "otlp")]
-fn otlp_plugin(otlp: &settings::OtlpPlugin) -> Result<OtlpPlugin, Error> {
-    let settings::OtlpPlugin { url, token, token_file, roots, .. } = otlp;
-    let token = client_token(token, token_file)?;
-    Ok(OtlpPlugin::new(url, token.as_ref(), roots.as_deref().map(Path::new))?.logs(otlp.logs).spans(otlp.spans))
-}
-
-/// The token by which a plugin opens somebody else.
-#[cfg(feature = "client")]
-fn client_token(token: &Option<Secret<String>>, file: &Option<String>) -> Result<Option<Secret<String>>, Error> {
-    match file {
-        Some(file) => read_token(Path::new(file)).map(Some),
-        None => Ok(token.clone()),
     }
 }
 
@@ -165,7 +167,8 @@ fn tokens(settings: &settings::Collector) -> Result<Tokens, Error> {
             settings::Right::Control => Right::Control,
             _ => Right::Publish,
         });
-        Ok(Token { name: name.to_owned(), secret, rights: rights.collect() })
+        let expires = token.expires.map(Into::into);
+        Ok(Token { expires, ..Token::new(name, secret, rights.collect::<Vec<_>>()) })
     };
     settings.tokens.iter().map(token).collect::<Result<Vec<_>, Error>>().map(Tokens::new)
 }

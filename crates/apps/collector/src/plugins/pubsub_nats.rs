@@ -1,0 +1,162 @@
+//! NATS: messages to a subject, for who subscribes.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, HeaderMap, Subscriber};
+use futures_util::StreamExt;
+use spanlake_core::{Category, Error, Secret, Stage};
+use spanlake_wire::level::Severity;
+use spanlake_wire::notification::{self, Extent};
+use spanlake_wire::scoped;
+use tokio::runtime::{Builder, Runtime};
+
+use super::columns::Columns;
+use super::{Plugin, Portion};
+
+/// How long a server, and its answer to a portion, is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The header by which a stream of JetStream, should the subject have one, knows what it has already.
+const MESSAGE_ID: &str = "Nats-Msg-Id";
+
+const SERVICE: &str = "NatsPlugin";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Publishes each record to a subject and, behind a dot, its level: `spanlake.records.warning`.
+///
+/// A portion counts as written when the server has all of it. **Who does not subscribe at that time gets nothing**, unless a stream of
+/// JetStream has the subject. A portion whose answer was lost is published again; each message has its place in the queue as
+/// `Nats-Msg-Id`, by which a stream drops repeats within its window, and others may.
+pub struct NatsPlugin {
+    url: Secret<String>,
+    subject: String,
+    form: Form,
+    columns: Columns,
+    session: Option<Session>,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// A line of the lake's JSON.
+    #[default]
+    Json,
+    /// A notification in CBOR.
+    Notification,
+    /// A scoped task in JSON, of this system.
+    Scoped(scoped::System),
+}
+
+struct Session {
+    client: Client,
+    /// Its own messages come back here behind all that were sent before.
+    echo: Subscriber,
+    inbox: String,
+    runtime: Runtime,
+}
+
+impl NatsPlugin {
+    /// To a subject at a server such as `nats://127.0.0.1:4222`. Fails when the URL or the subject is none; it connects when there is
+    /// something to write.
+    pub fn new(url: &Secret<String>, subject: impl Into<String>) -> Result<Self, Error> {
+        let invalid = |why: &str| Error::new(Stage::Configuration, SERVICE, Category::Validation, why);
+        // Without a cause: it might quote a password.
+        let parsed = url.expose().parse::<async_nats::ServerAddr>();
+        parsed.map_err(|_| invalid("the server's URL is none"))?;
+        let subject = subject.into();
+        let is_word = |word: &str| !word.is_empty() && !word.contains([' ', '\t', '\r', '\n', '*', '>']);
+        if !subject.split('.').all(is_word) {
+            return Err(invalid("the subject is none that can be published to").with("subject", subject));
+        }
+        let (form, columns) = (Form::default(), Columns::default());
+        Ok(Self { url: url.clone(), subject, form, columns, session: None })
+    }
+
+    /// What a message is.
+    #[must_use]
+    pub fn form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    fn connect(&self) -> Result<Session, BoxError> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("nats").enable_all().build()?;
+        let (client, echo, inbox) = runtime.block_on(async {
+            let options = ConnectOptions::new().name("spanlaked").connection_timeout(PATIENCE);
+            let client = tokio::time::timeout(PATIENCE, options.connect(self.url.expose())).await??;
+            let inbox = client.new_inbox();
+            let echo = client.subscribe(inbox.clone()).await?;
+            Ok::<_, BoxError>((client, echo, inbox))
+        })?;
+        Ok(Session { client, echo, inbox, runtime })
+    }
+
+    /// The messages of a portion: subject, id and payload.
+    fn messages(&mut self, portion: &Portion<'_>) -> Vec<(String, String, Vec<u8>)> {
+        let mut writer = scoped::Writer::new(self.form.system());
+        let mut messages = Vec::new();
+        for (place, record) in portion.records() {
+            let subject = format!("{}.{}", self.subject, Severity::of(record).name());
+            let id = format!("{:016x}-{}-{}", portion.queue(), place.entry, place.at);
+            let payload = match self.form {
+                Form::Json => self.columns.line(record).to_vec(),
+                Form::Notification => notification::encode(record, Extent::Record).1,
+                Form::Scoped(_) => writer.write(record).1.to_vec(),
+            };
+            messages.push((subject, id, payload));
+        }
+        messages
+    }
+}
+
+impl Form {
+    fn system(self) -> scoped::System {
+        if let Form::Scoped(system) = self { system } else { scoped::System::default() }
+    }
+}
+
+impl Session {
+    /// Publishes, and comes back when the server has all of it.
+    fn publish(&mut self, messages: Vec<(String, String, Vec<u8>)>) -> Result<(), BoxError> {
+        let Self { client, echo, inbox, runtime } = self;
+        let connection = client.server_info().client_id;
+        let published = async {
+            for (subject, id, payload) in messages {
+                let mut headers = HeaderMap::new();
+                headers.insert(MESSAGE_ID, id.as_str());
+                client.publish_with_headers(subject, headers, payload.into()).await?;
+            }
+            client.publish(inbox.clone(), Default::default()).await?;
+            client.flush().await?;
+            echo.next().await.ok_or("the connection is closed")?;
+            Ok::<_, BoxError>(())
+        };
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, published).await })??;
+        // Another connection says nothing about what was sent over the one before.
+        if client.server_info().client_id == connection { Ok(()) } else { Err("the connection was another one".into()) }
+    }
+}
+
+impl Plugin for NatsPlugin {
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
+        let failed = |error: BoxError| {
+            let failed = Error::new(Stage::Handler, SERVICE, Category::Io, "the server does not take a portion");
+            failed.caused_by(error).recoverable()
+        };
+        let mut session = self.session.take().map_or_else(|| self.connect(), Ok).map_err(failed)?;
+        session.publish(self.messages(portion)).map_err(failed)?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for NatsPlugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsPlugin").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}

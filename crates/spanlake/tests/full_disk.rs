@@ -3,19 +3,15 @@
 //! A binary of its own: it starts itself again with a small file system in memory, which only that process sees.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use spanlake::core::SinkState;
 use spanlake::prelude::*;
 use spanlake_query::{Filter, Format, Lake};
-
-/// Where the small disk is; set for the child only.
-const SMALL_DISK: &str = "SPANLAKE_TEST_SMALL_DISK";
+use spanlake_testkit::apart::{Ballast, on_small_disks};
 
 /// Long enough that only a defect reaches it.
 const LONG: Duration = Duration::from_secs(60);
@@ -32,74 +28,9 @@ const RECORD_BYTES: usize = 100;
 
 // === the small disk ===
 
-/// How a process gets mounts of its own: root as it is, others as root of a world of their own.
-const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
-
-/// Mounts, and goes on as what follows.
-const MOUNT: &str = r#"mount -t tmpfs -o size=8m,mode=0700 small "$0" && exec "$@""#;
-
-/// Runs the test `name` of this binary on a small disk, or `work` when this is that run.
+/// Runs the test `name` of this binary on a small disk.
 fn on_small_disk(name: &str, work: impl FnOnce(&Path)) {
-    if let Some(disk) = std::env::var_os(SMALL_DISK) {
-        return work(Path::new(&disk));
-    }
-    let disk = tempfile::tempdir().expect("a temporary folder");
-    let Some(way) = WAYS.into_iter().find(|way| works(way, disk.path())) else {
-        return say_not_run(name);
-    };
-    let mut command = mounted(way, disk.path());
-    command.arg(std::env::current_exe().expect("this binary has a path"));
-    command.args(["--exact", name, "--nocapture"]).env(SMALL_DISK, disk.path());
-    let output = command.output().expect("a way that works");
-    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "on the small disk: {}", output.status);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the child found no test `{name}`");
-}
-
-fn works(way: &[&str], disk: &Path) -> bool {
-    let silent = mounted(way, disk).arg("true").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    silent.is_ok_and(|status| status.success())
-}
-
-fn mounted(way: &[&str], disk: &Path) -> Command {
-    let mut command = Command::new("unshare");
-    command.args(way).args(["sh", "-c", MOUNT]).arg(disk);
-    command
-}
-
-/// Past the harness, which keeps what a passed test prints; `./test` counts the line.
-fn say_not_run(name: &str) {
-    let why = "no file system can be mounted here; be root with the right to mount, or allow user namespaces";
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {name}: {why}");
-}
-
-/// Takes room, until it is dropped.
-struct Ballast(PathBuf);
-
-impl Ballast {
-    fn new(disk: &Path, bytes: usize) -> Self {
-        let path = disk.join("ballast");
-        fs::write(&path, vec![1; bytes]).expect("there is room");
-        Self(path)
-    }
-
-    /// Every byte that is free.
-    fn all(disk: &Path) -> Self {
-        let path = disk.join("all");
-        let mut file = File::create(&path).expect("a name is free even where no byte is");
-        for size in [64 << 10, 4 << 10, 1] {
-            while file.write(&vec![1; size]).is_ok_and(|written| written > 0) {}
-        }
-        let error = file.write(&[1]).expect_err("it was full");
-        assert_eq!(error.kind(), ErrorKind::StorageFull);
-        Self(path)
-    }
-}
-
-impl Drop for Ballast {
-    fn drop(&mut self) {
-        fs::remove_file(&self.0).expect("it is there");
-    }
+    on_small_disks(name, &["disk"], |folder| work(&folder.join("disk")));
 }
 
 // === logging ===

@@ -4,18 +4,49 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use serde_json::Value;
-use spanlake::core::Policy;
+use spanlake::core::{Batch, Policy, Sink};
 use spanlake::lake::{JsonlSink, Recovery};
-use spanlake::{CaptureLayer, Plan};
+use spanlake::{CaptureLayer, Error, Plan};
 use tracing_subscriber::prelude::*;
 
 const LONG: Duration = Duration::from_secs(60);
 
 /// The folder of both lakes; set for the child.
 const LAKES: &str = "SPANLAKE_TEST_LAKES";
+
+/// Tells of each drain when it is over.
+struct Ticks(&'static str, Sender<()>);
+
+impl Ticks {
+    fn new(name: &'static str) -> (Self, Receiver<()>) {
+        let (tell, drained) = channel();
+        (Self(name, tell), drained)
+    }
+}
+
+impl Sink for Ticks {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn write(&mut self, _: &Batch<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), Error> {
+        // Nobody hears the later ones.
+        let _ = self.1.send(());
+        Ok(())
+    }
+}
 
 /// How often each message stands in a lake.
 fn messages(lake: &Path) -> BTreeMap<String, usize> {
@@ -36,21 +67,30 @@ fn messages(lake: &Path) -> BTreeMap<String, usize> {
 fn job_that_is_killed() {
     let Ok(lakes) = std::env::var(LAKES) else { return };
     let (one, two) = (Path::new(&lakes).join("one"), Path::new(&lakes).join("two"));
-    // Nothing gets to the sinks but by a change.
+    // Nothing gets to the sinks but by a change, as long as the pump rests before it.
+    let (ticks, began) = Ticks::new("began");
     let (capture, guard) = CaptureLayer::builder()
         .policy(Policy::Block(LONG))
         .drain_every(LONG)
         .spool(one.join(".spool"))
         .sink(JsonlSink::new(&one))
+        .sink(ticks)
         .build()
         .expect("a thread");
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(capture)).expect("the only one");
     let handle = guard.handle();
-    let change = |plan: Plan| handle.reconfigure(plan, LONG).expect("a plan");
+    let rests = |drained: &Receiver<()>| drained.recv_timeout(LONG).expect("a drain");
+    // Behind a change it drains once more.
+    let change = |lake: &Path, name| {
+        let (ticks, drained) = Ticks::new(name);
+        handle.reconfigure(Plan::new().sink(JsonlSink::new(lake)).sink(ticks), LONG).expect("a plan");
+        rests(&drained);
+    };
+    rests(&began);
     tracing::info!("first");
-    change(Plan::new().sink(JsonlSink::new(&one)));
+    change(&one, "itself");
     tracing::info!("second");
-    change(Plan::new().sink(JsonlSink::new(&two)));
+    change(&two, "another");
     tracing::info!("third");
     println!("said");
     std::thread::park();

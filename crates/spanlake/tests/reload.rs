@@ -236,7 +236,8 @@ fn program_that_is_signalled() {
     for number in std::io::stdin().lines() {
         tracing::debug!(number = number.expect("text").parse::<u64>().expect("a number"), "detail");
         let why = started.reloader.last_error().unwrap_or_default();
-        println!("answer {} {}", started.reloader.changes(), why.lines().next().unwrap_or_default());
+        // On a line of its own: where tests run one by one, the name of this one stands before it.
+        println!("\nanswer {} {}", started.reloader.changes(), why.lines().next().unwrap_or_default());
     }
     started.guard.shutdown(LONG).expect("a minute is enough");
 }

@@ -1,9 +1,10 @@
 //! What the tests of spanlake share, and no user needs.
 //!
 //! [`Script`], [`conformance`], [`renderers`] and [`processors`] are those of `spanlake-test`, for users' tests. [`disk`] is a disk
-//! that fails and forgets, [`servers`] are real ones, each for a test. The rules of the tree are tests of this package, in
+//! that fails and forgets, [`servers`] are real ones, each for a test, [`apart`] gives a test disks or a network for itself. The rules of the tree are tests of this package, in
 //! `tests/it`.
 
+pub mod apart;
 pub mod disk;
 pub mod servers;
 

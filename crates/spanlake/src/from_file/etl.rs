@@ -1,8 +1,7 @@
 //! The job of a file.
 
-use spanlake_config::{Settings, settings};
+use spanlake_config::{Settings, made, settings};
 use spanlake_etl::{EtlLayer, EtlLayerBuilder, Lineage};
-use spanlake_lake::store::StoreOptions;
 
 /// The settings of the job, when there is to be one.
 pub(super) fn builder(settings: &Settings) -> Option<EtlLayerBuilder> {
@@ -10,7 +9,7 @@ pub(super) fn builder(settings: &Settings) -> Option<EtlLayerBuilder> {
     let lake = etl.lake.as_deref().unwrap_or(&settings.lake.path);
     let builder = EtlLayer::builder(lake).job_id(&*etl.job_id).job_num(etl.job_num.get()).job_index(etl.job_index);
     let builder = builder.partition(etl.partition.clone()).flush_every(*etl.flush_every);
-    let builder = builder.finish_timeout(etl.finish_timeout).store(store(&etl.store));
+    let builder = builder.finish_timeout(etl.finish_timeout).store(made::store(&etl.store));
     let builder = etl.lineage.iter().filter_map(lineage).fold(builder, EtlLayerBuilder::lineage);
     Some(noted(builder, etl))
 }
@@ -45,10 +44,4 @@ fn noted(builder: EtlLayerBuilder, etl: &settings::Etl) -> EtlLayerBuilder {
     let providers = etl.metadata_provider_name.iter();
     let builder = providers.fold(builder, |builder, name| builder.metadata_provider_name(&**name));
     etl.watermark_manager_name.iter().fold(builder, |builder, name| builder.watermark_manager_name(&**name))
-}
-
-fn store(store: &settings::Store) -> StoreOptions {
-    let options = StoreOptions::new().timeout(store.timeout).retry_timeout(store.retry_timeout);
-    let options = if store.from_env { options.from_env() } else { options };
-    store.options.iter().fold(options, |options, (name, value)| options.option(name, value.expose()))
 }

@@ -12,11 +12,13 @@ use crate::filter::Filter;
 use crate::named::NamedTasks;
 use crate::reader::{Part, Reader};
 
-/// The records of a lake in order of time; those of one task always by their number.
+/// The records of a lake in order of time; those of one task by their number.
 ///
 /// Made by [`Lake::read`](crate::Lake::read). A file is opened when its first record is due. A JSONL file is taken to be
 /// in order of time, as its pump wrote it, and is streamed; of a Parquet file, which is in order of keys, the wanted
-/// records are held in memory until it is used up.
+/// records are held in memory until it is used up. A collector's JSONL file is in the order in which records came to it: where some
+/// came late, and their task is in several files, as after a restart, those of one file may precede earlier ones of another.
+/// Their numbers tell.
 pub struct Timeline {
     /// Not opened yet, the earliest last.
     waiting: Vec<(i64, Part)>,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -34,6 +35,8 @@ struct Stand(tempfile::TempDir);
 struct Daemon {
     process: Child,
     url: String,
+    /// What it says behind that.
+    said: Receiver<String>,
 }
 
 impl Stand {
@@ -63,8 +66,9 @@ impl Stand {
             self.command(&["run", "--config", "spanlaked.yaml"]).stderr(Stdio::piped()).spawn().expect("it runs");
         let mut lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
         let line = lines.find_map(|line| line.ok()?.strip_prefix("spanlaked: listening on ").map(str::to_owned));
-        std::thread::spawn(move || lines.for_each(drop));
-        Daemon { process, url: format!("http://{}", line.expect("it says where")) }
+        let (say, said) = channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(say.send(line))));
+        Daemon { process, url: format!("http://{}", line.expect("it says where")), said }
     }
 
     fn messages(&self) -> Vec<String> {
@@ -79,6 +83,18 @@ impl Daemon {
         let token = token.to_str().expect("UTF-8");
         let place = ["--collector", &self.url, "--token-file", token];
         spanlake_cli::main_from(["spanlake", "control"].iter().chain(words).chain(&place).copied())
+    }
+
+    /// Has it read its file again, and waits until it says so.
+    fn reload(&self, saying: &str) {
+        kill_process(Pid::from_child(&self.process), Signal::HUP).expect("it runs");
+        let until = Instant::now() + LONG;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.said.recv_timeout(left).expect("it says so").contains(saying) {
+                return;
+            }
+        }
     }
 
     /// Ends it as a service manager does.
@@ -137,6 +153,84 @@ fn it_collects_by_a_file_and_is_controlled() {
     assert!(stand.run(&["queue", "verify", "queue"]).status.success());
     assert!(stand.run(&["queue", "repair", "queue"]).status.success());
     assert_eq!(stand.run(&["queue", "ls", "nothing/there"]).status.code(), Some(1));
+}
+
+/// Records an error, and gives whether the collector has it.
+fn publish(daemon: &Daemon, token: &str, message: &str) -> bool {
+    let transport = HttpTransport::new(&daemon.url).token(Secret::new(token.to_owned())).build().expect("a transport");
+    let builder = PublishLayer::builder(transport).service("orders").send_every(Duration::from_millis(5));
+    let (layer, guard) = builder.build().expect("a layer");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || tracing::error!("{message}"));
+    let within = if token == "wrong" { Duration::from_millis(300) } else { LONG };
+    let is_there = guard.flush(within).is_complete();
+    drop(guard.shutdown(within));
+    is_there
+}
+
+#[test]
+fn a_file_is_read_again_while_it_runs_and_nothing_is_lost() {
+    let stand = Stand::with(CONFIG);
+    let daemon = stand.start();
+    assert!(publish(&daemon, "right", "first"));
+    let line = "  errors: { kind: file, path: errors.log, renderer: text, match: { level: ERROR } }\n";
+    let next = CONFIG.replace(line, "  others: { kind: file, path: others.log, renderer: text }\n");
+    let next = next.replace("secret: right", "secret: next").replace("level: DEBUG", "level: ERROR");
+    fs::write(stand.path("spanlaked.yaml"), &next).expect("written");
+    daemon.reload("the file was read again");
+    assert!(publish(&daemon, "next", "second"));
+    fs::write(stand.path("spanlaked.yaml"), next.replace("others:", "others")).expect("written");
+    daemon.reload("the settings stay as they are");
+    assert!(publish(&daemon, "next", "third"));
+    fs::write(stand.path("spanlaked.yaml"), next.replace("max: 1 GiB", "max: 2 GiB")).expect("written");
+    daemon.reload("`queue` has changed, and takes a restart");
+    assert!(!publish(&daemon, "wrong", "never"));
+    daemon.end();
+
+    assert_eq!(stand.messages(), ["first", "second", "third"]);
+    let errors = fs::read_to_string(stand.path("errors.log")).expect("a log");
+    assert!(errors.contains("first") && !errors.contains("second"), "{errors}");
+    let others = fs::read_to_string(stand.path("others.log")).expect("a log");
+    assert!(others.contains("second") && others.contains("third"), "{others}");
+}
+
+#[test]
+fn what_fails_is_said_with_its_reason() {
+    let away = "  away: { kind: forward, url: 'http://127.0.0.1:1' }\n";
+    let stand = Stand::with(&format!("{CONFIG}{away}"));
+    let daemon = stand.start();
+    let until = Instant::now() + LONG;
+    loop {
+        let line = daemon.said.recv_timeout(until.saturating_duration_since(Instant::now())).expect("it says so");
+        if line.starts_with("spanlaked: plugin `away`: fails: ") {
+            assert!(line.contains("127.0.0.1:1"), "{line}");
+            break;
+        }
+    }
+    daemon.end();
+}
+
+#[test]
+fn that_nothing_takes_what_comes_is_said() {
+    let stand = Stand::with("listen: 127.0.0.1:0\nqueue: { folder: queue }\n");
+    let daemon = stand.start();
+    assert!(daemon.said.recv_timeout(LONG).expect("a line").contains("there are no plugins"));
+    daemon.end();
+}
+
+#[test]
+fn a_check_finds_what_a_start_would_find() {
+    for (wrong, told) in [
+        ("  site: { kind: forward, url: 'ftp://127.0.0.1' }\n", "site"),
+        ("tls: { certificate: nothing.pem, key: nothing.pem }\n", "nothing.pem"),
+    ] {
+        let stand = Stand::with(&format!("{CONFIG}{wrong}"));
+        for command in ["check", "run"] {
+            let output = stand.run(&[command, "--config", "spanlaked.yaml"]);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.code() == Some(1) && text.contains(told), "{command}: {text}");
+        }
+        assert!(!stand.path("queue").exists());
+    }
 }
 
 #[test]

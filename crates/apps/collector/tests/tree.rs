@@ -1,4 +1,4 @@
-//! Three processes, each of which publishes by itself, are one tree in the collector's lake.
+//! Three processes, each of which publishes by itself and one of them by OTLP, are one tree in the collector's lake.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -7,26 +7,31 @@ use std::time::Duration;
 
 use spanlake_collector::queue::Options;
 use spanlake_collector::{Collector, LakePlugin, Match};
-use spanlake_publish::{HttpTransport, PublishLayer};
+use spanlake_publish::{HttpTransport, OtlpTransport, PublishLayer, Transport};
 use spanlake_query::{Filter, Lake, Status, TaskTree};
 use spanlake_scope::{CommandExt, ScopeLayer};
 use tokio::runtime::Runtime;
 use tracing::{info, info_span};
 use tracing_subscriber::prelude::*;
 
-/// Says to a child which process it is, and where the collector listens; absent in the test itself.
+/// Says to a child which process it is, and where the collector listens, or the lake is; absent in the test itself.
 const PROCESS: &str = "SPANLAKED_PROCESS";
-const ADDRESS: &str = "SPANLAKED_ADDRESS";
+const PLACE: &str = "SPANLAKED_PLACE";
 
 const LONG: Duration = Duration::from_secs(30);
 
 /// The processes, each of which starts the next one in its task.
 const PROCESSES: [&str; 3] = ["parent", "child", "grandchild"];
 
+/// One that shows the lake.
+const READER: &str = "reader";
+
 #[test]
 fn three_processes_are_one_tree() {
-    if let Ok(process) = std::env::var(PROCESS) {
-        return work(&process);
+    match std::env::var(PROCESS) {
+        Ok(process) if process == READER => return show(),
+        Ok(process) => return work(&process),
+        Err(_) => {}
     }
     let scratch = tempfile::tempdir().expect("a folder");
     let lake = scratch.path().join("lake");
@@ -40,6 +45,7 @@ fn three_processes_are_one_tree() {
     runtime.block_on(collector.stop()).expect("a good end");
 
     let mut tree = TaskTree::builder(Filter::new());
+    let shown = start(READER, lake.to_str().expect("UTF-8")).arg("--nocapture").output().expect("it ran");
     let lake = Lake::open(lake).expect("a lake");
     lake.scan(&tree.filter_to_scan()).expect("records").for_each(|record| tree.add(record));
     let tree = tree.finish();
@@ -56,12 +62,26 @@ fn three_processes_are_one_tree() {
     assert!(tasks.is_empty());
     pids.dedup();
     assert_eq!(pids.len(), 3, "each is a process of its own");
+    let shown = String::from_utf8(shown.stdout).expect("UTF-8");
+    let mut depths = shown.lines().filter(|line| line.contains(" at work")).map(|line| line.find(" at work"));
+    let depths: Vec<_> = depths.by_ref().flatten().collect();
+    assert!(depths.len() == 3 && depths.is_sorted(), "{shown}");
+}
+
+/// What somebody sees who looks at the lake.
+fn show() {
+    let lake = std::env::var(PLACE).expect("a lake");
+    spanlake_cli::main_from(["spanlake", "tree", &lake]);
 }
 
 /// What one of the processes does.
 fn work(process: &str) {
-    let address: SocketAddr = std::env::var(ADDRESS).expect("an address").parse().expect("an address");
-    let transport = HttpTransport::new(format!("http://{address}")).build().expect("a transport");
+    let address: SocketAddr = std::env::var(PLACE).expect("an address").parse().expect("an address");
+    let url = format!("http://{address}");
+    let transport: Box<dyn Transport> = match process {
+        "child" => Box::new(OtlpTransport::new(url).build().expect("a transport")),
+        _ => Box::new(HttpTransport::new(url).build().expect("a transport")),
+    };
     let (layer, guard) = PublishLayer::builder(transport).service(process).build().expect("a layer");
     let scope = ScopeLayer::builder().continue_from_env().build();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(scope).with(layer), || {
@@ -81,8 +101,8 @@ fn work(process: &str) {
     assert!(guard.shutdown(LONG).expect("an end in time").is_complete());
 }
 
-fn start(process: &str, address: &str) -> Command {
+fn start(process: &str, place: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this executable"));
-    command.args(["--exact", "three_processes_are_one_tree"]).env(PROCESS, process).env(ADDRESS, address);
+    command.args(["--exact", "three_processes_are_one_tree"]).env(PROCESS, process).env(PLACE, place);
     command
 }

@@ -69,11 +69,7 @@ fn what_is_no_batch_is_refused_by_reason_and_stops_nothing() {
 #[test]
 fn a_token_lets_in_and_the_wrong_one_keeps_records_waiting() {
     let stand = Stand::new();
-    let token = |name: &str, secret: &str, right| Token {
-        name: name.to_owned(),
-        secret: Secret::new(secret.to_owned()),
-        rights: vec![right],
-    };
+    let token = |name: &str, secret: &str, right| Token::new(name, Secret::new(secret.to_owned()), [right]);
     let tokens =
         Tokens::new(vec![token("orders", "right", Right::Publish), token("operator", "control", Right::Control)]);
     let lake = spanlake_collector::LakePlugin::jsonl(stand.lake());

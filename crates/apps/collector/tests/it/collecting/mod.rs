@@ -1,16 +1,16 @@
 //! From a program to a lake, over the collector's own endpoint.
 
+mod authority;
 mod control;
 mod delivery;
-#[cfg(feature = "forward")]
-mod forward;
+mod grpc;
 mod hostile;
-mod network;
-#[cfg(feature = "otlp")]
-mod otlp;
+pub(crate) mod network;
 mod plugins;
-#[cfg(feature = "redis")]
-mod redis;
+mod quota;
 mod settings;
-mod stand;
+mod slow;
+pub(crate) mod stand;
 mod status;
+mod tls;
+mod tokens;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use spanlake_collector::{LakePlugin, Match, Plugin};
-use spanlake_core::{Batch, Category, Error, LevelFilter, SinkState, Stage};
+use spanlake_collector::{LakePlugin, Match, Plugin, Portion};
+use spanlake_core::{Category, Error, LevelFilter, SinkState, Stage};
 
 use super::stand::{Stand, publish};
 
@@ -19,14 +19,14 @@ struct Test {
 }
 
 impl Plugin for Test {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
         self.tries.fetch_add(1, Ordering::Relaxed);
         assert!(!self.panics.load(Ordering::Relaxed), "as it was told");
         if self.fails.load(Ordering::Relaxed) {
             let error = Error::new(Stage::Handler, "Test", Category::Io, "as it was told");
             return Err(if self.can_be_helped { error.recoverable() } else { error });
         }
-        let messages = batch.records().map(|record| record.message.to_string());
+        let messages = portion.records().map(|(_, record)| record.message.to_string());
         self.messages.lock().expect("no panic here").extend(messages.filter(|message| message != "canary"));
         Ok(())
     }

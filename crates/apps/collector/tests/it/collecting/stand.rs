@@ -1,7 +1,8 @@
 //! A collector under test, and programs that publish to it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -97,6 +98,28 @@ impl Running<'_> {
             assert!(Instant::now() < until, "it did not come to be: {:?}", self.collector().plugins());
             std::thread::yield_now();
         }
+    }
+
+    /// Takes over other settings while it runs.
+    pub(crate) fn reload(&self, builder: CollectorBuilder) {
+        self.stand.runtime.block_on(self.collector().reload(builder)).expect("settings");
+    }
+
+    /// Sends bytes on a connection of their own, and gives all that comes back until it is over.
+    pub(crate) fn ask(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(LONG)).expect("a time");
+        stream.set_write_timeout(Some(LONG)).expect("a time");
+        // Whoever is turned out in the middle of it hears why all the same, or nothing.
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// What is said at this path.
+    pub(crate) fn get(&self, path: &str) -> String {
+        self.ask(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())
     }
 
     pub(crate) fn stop(mut self) {

@@ -1,18 +1,6 @@
 //! What a collector says of itself.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-
-use super::stand::{LONG, Stand, publish};
-
-fn get(address: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(LONG)).expect("a time");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("asked");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
-}
+use super::stand::{Stand, publish};
 
 #[test]
 fn metrics_count_what_was_kept_refused_and_delivered() {
@@ -20,8 +8,8 @@ fn metrics_count_what_was_kept_refused_and_delivered() {
     let running = stand.start();
     publish(running.publisher(), |_| (0..100).for_each(|row| tracing::info!("{row}")));
     running.wait(|collector| collector.plugins()[0].written >= 100);
-    assert!(get(running.address, "/v1/segments").starts_with("HTTP/1.1 405"));
-    let metrics = get(running.address, "/metrics");
+    assert!(running.get("/v1/segments").starts_with("HTTP/1.1 405"));
+    let metrics = running.get("/metrics");
     assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("text/plain; version=0.0.4"), "{metrics}");
     for line in [
         "spanlaked_records_total 100",
@@ -29,9 +17,10 @@ fn metrics_count_what_was_kept_refused_and_delivered() {
         r#"spanlaked_refused_total{reason="damaged"} 0"#,
         r#"spanlaked_plugin_errors_total{plugin="lake"} 0"#,
         "# TYPE spanlaked_queue_bytes gauge",
+        "# TYPE spanlaked_plugin_waiting_segments gauge",
     ] {
         assert!(metrics.lines().any(|told| told == line), "{line} is not in:\n{metrics}");
     }
-    let health = get(running.address, "/healthz");
+    let health = running.get("/healthz");
     assert!(health.starts_with("HTTP/1.1 200") && health.ends_with("ok\n"), "{health}");
 }

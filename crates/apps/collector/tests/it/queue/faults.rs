@@ -4,7 +4,7 @@ use spanlake_collector::queue::Queue;
 use spanlake_testkit::disk::{EIO, ENOSPC, Fault, Operation, seed};
 
 use super::cuts::{Promise, Work, check};
-use super::stand::{Stand, small_files};
+use super::stand::{Stand, delivery, names, offer, read, small_files, store, stored};
 
 /// States that are looked at after a power cut.
 const STATES: usize = 3;
@@ -80,6 +80,23 @@ fn a_queue_that_cannot_be_opened_can_be_opened_later() {
             break;
         }
     }
+}
+
+#[test]
+fn a_queue_on_a_full_disk_is_opened_with_the_checkpoint_that_it_has() {
+    let stand = Stand::new();
+    let (queue, _) = stand.open(&["lake"]);
+    store(&queue, "a", &[1, 2, 3]);
+    drop(queue);
+    stand.disk.fail(Fault::at(1).of(Operation::Write).error(ENOSPC).for_ever());
+    let (queue, _) = stand.open(&["lake"]);
+    assert!(queue.report().last_error.is_some(), "that it is full is told");
+    assert_eq!(read(&queue, "lake"), names("a", 1..=3));
+    assert!(offer(&queue, delivery("a", 0, &[4])).is_err_and(|refusal| refusal.is_retryable()));
+    stand.disk.heal();
+    assert_eq!(offer(&queue, delivery("a", 0, &[3, 4])).expect("room"), stored(1, 1));
+    drop(queue);
+    assert_eq!(read(&stand.open(&["lake"]).0, "lake"), names("a", 1..=4));
 }
 
 /// Says, when a check panics, where.

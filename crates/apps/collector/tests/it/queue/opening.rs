@@ -114,6 +114,26 @@ fn an_end_that_was_acknowledged_and_is_gone_is_a_loss() {
 }
 
 #[test]
+fn a_last_file_of_which_nothing_can_be_read_is_a_loss_that_is_counted_once() {
+    let stand = filled();
+    let last = verify(&*real(), &stand.folder()).unwrap().files.pop().unwrap();
+    damage(&last.path, |bytes| bytes[32..].fill(9));
+    for (lost, entries) in [(last.entries, 30), (0, 30), (0, 31)] {
+        let (queue, opened) = stand.open(&["lake"]);
+        assert_eq!(opened.mended.lost, lost);
+        assert_eq!(opened.mended.quarantined.len(), usize::from(lost > 0));
+        assert_eq!(read(&queue, "lake").len() as u64, entries - last.entries);
+        if entries == 30 && lost == 0 {
+            assert_eq!(store(&queue, "a", &[31]), stored(1, 0));
+        }
+    }
+    let (queue, _) = stand.open(&["lake"]);
+    confirm_all(&queue, "lake", b"");
+    queue.checkpoint().unwrap();
+    assert_eq!(stand.files().len(), 0, "nothing of it stays");
+}
+
+#[test]
 fn files_that_somebody_removed_are_a_loss() {
     let stand = filled();
     let (first, entries) = {

@@ -1,0 +1,119 @@
+//! What every plugin that sends has to bear: the other side is away for a while, and a crash makes the collector forget.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use spanlake_collector::{CollectorBuilder, Match};
+
+use crate::collecting::stand::{LONG, Stand, publish};
+
+/// The side that records are sent to.
+pub(crate) trait Side {
+    /// Starts it, or starts it again with what it had.
+    fn start(&mut self);
+
+    /// Ends it.
+    fn stop(&mut self);
+
+    /// Adds the plugin that sends there.
+    fn plug(&self, builder: CollectorBuilder, wanted: Match) -> CollectorBuilder;
+
+    /// The messages that arrived so far, in their order.
+    fn messages(&mut self) -> Vec<String>;
+}
+
+/// The messages of ours, without those of the collector itself.
+pub(crate) fn wanted() -> Match {
+    let mut wanted = Match::default();
+    wanted.services = vec!["orders".to_owned()];
+    wanted
+}
+
+/// Nothing is lost, and everything arrives in order, while the other side is away and comes back.
+pub(crate) fn is_away_and_comes_back(side: &mut impl Side) {
+    let stand = Stand::new();
+    side.start();
+    let running = stand.run(side.plug(stand.builder(), wanted()));
+    let send = |word: &str| {
+        publish(running.publisher().service("orders"), |_| (0..100).for_each(|row| tracing::info!("{word} {row}")))
+    };
+    assert_eq!(send("before").lost, 0);
+    running.wait(|collector| collector.plugins()[0].written == 100);
+    side.stop();
+    assert_eq!(send("while").lost, 0);
+    running.wait(|collector| collector.plugins()[0].errors > 0);
+    side.start();
+    assert_eq!(send("after").lost, 0);
+    running.wait(|collector| collector.plugins()[0].written == 300);
+    assert_eq!(running.collector().plugins()[0].dead, 0);
+    running.stop();
+    assert_eq!(arrived(side, 300), expected(&["before", "while", "after"]));
+}
+
+/// What the other side has not got when the collector ends waits for the next start, also where it was never there.
+pub(crate) fn is_away_while_the_collector_restarts(side: &mut impl Side) {
+    let stand = Stand::new();
+    let first = stand.run(side.plug(stand.builder(), wanted()));
+    publish(first.publisher().service("orders"), |_| (0..100).for_each(|row| tracing::info!("before {row}")));
+    first.wait(|collector| collector.plugins()[0].errors > 0);
+    first.stop();
+    side.start();
+    let second = stand.run(side.plug(stand.builder(), wanted()));
+    publish(second.publisher().service("orders"), |_| (0..100).for_each(|row| tracing::info!("after {row}")));
+    second.wait(|collector| collector.plugins()[0].written == 200);
+    second.stop();
+    assert_eq!(arrived(side, 200), expected(&["before", "after"]));
+}
+
+/// What a collector forgets in a crash that it had sent it sends again; gives what then arrived.
+pub(crate) fn is_sent_again_after_a_crash(side: &mut impl Side, least: usize) -> Vec<String> {
+    let stand = Stand::new();
+    side.start();
+    let builder = || stand.builder().checkpoint_every(LONG * 100);
+    let first = stand.run(side.plug(builder(), wanted()));
+    publish(first.publisher().service("orders"), |_| (0..100).for_each(|row| tracing::info!("before {row}")));
+    first.wait(|collector| collector.plugins()[0].written == 100);
+    let (queue, before) = (stand.scratch.path().join("queue"), stand.scratch.path().join("before"));
+    copy(&queue, &before);
+    first.stop();
+    fs::remove_dir_all(&queue).expect("removed");
+    fs::rename(&before, &queue).expect("as a crash would have left it");
+    let second = stand.run(side.plug(builder(), wanted()));
+    assert!(second.collector().opened().waiting[0].1 > 0, "it has forgotten");
+    publish(second.publisher().service("orders"), |_| (0..100).for_each(|row| tracing::info!("after {row}")));
+    second.wait(|collector| collector.plugins()[0].written == 200);
+    second.stop();
+    arrived(side, least)
+}
+
+/// Everything once, in the order in which it was sent.
+pub(crate) fn expected(words: &[&str]) -> Vec<String> {
+    words.iter().flat_map(|word| (0..100).map(move |row| format!("{word} {row}"))).collect()
+}
+
+/// What is there when so many are there, and nothing comes any more.
+fn arrived(side: &mut impl Side, least: usize) -> Vec<String> {
+    let until = Instant::now() + LONG;
+    loop {
+        let messages = side.messages();
+        if messages.len() >= least {
+            return messages;
+        }
+        assert!(Instant::now() < until, "{} of {least} are there", messages.len());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}

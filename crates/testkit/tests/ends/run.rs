@@ -84,12 +84,14 @@ impl Writer {
 /// Plays a part to its end.
 pub(crate) fn run(part: &Part) -> Outcome {
     let said = part.folder.join("said");
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    // What a shell runs in the background ignores SIGINT and hands that down, and a signal that is ignored stays so.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(std::env::current_exe().expect("this program"));
     command.envs(part.environment()).stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(File::create(&said).expect("a folder of our own"));
     let mut child = command.spawn().expect("the child starts");
     let before = part.way.signal().map(|signal| send(signal, &mut child, part));
-    let seen = seen(finish(child));
+    let seen = seen(finish(child, part));
     let returned: BTreeMap<_, _> = lens_of(&part.oracle()).collect();
     let before = before.or_else(|| part.busy.then(|| noted_before(part))).unwrap_or_else(|| returned.clone());
     part.storage.recover(part);
@@ -126,19 +128,31 @@ fn send(signal: i32, child: &mut Child, part: &Part) -> BTreeMap<String, u64> {
     before
 }
 
-fn finish(mut child: Child) -> ExitStatus {
+fn finish(mut child: Child, part: &Part) -> ExitStatus {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match child.try_wait().expect("our child") {
             Some(status) => return status,
             None if Instant::now() > deadline => {
+                let threads = threads_of(&child);
                 child.kill().expect("our child");
                 child.wait().expect("our child");
-                panic!("the child hangs");
+                panic!("the child hangs: {part:?}\n{threads}");
             }
             None => std::thread::park_timeout(Duration::from_millis(1)),
         }
     }
+}
+
+/// What each thread of a child waits for, for people who look why it hangs.
+fn threads_of(child: &Child) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten().flatten();
+    let read = |task: &Path, file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+    let line = |task: &Path| {
+        let (name, place, call) = (read(task, "comm"), read(task, "wchan"), read(task, "syscall"));
+        format!("{} {place} {}", name.trim(), call.trim())
+    };
+    tasks.map(|task| line(&task.path())).collect::<Vec<_>>().join("\n")
 }
 
 fn seen(status: ExitStatus) -> Seen {

@@ -3,15 +3,19 @@
 //! The checks stand here, the targets that the fuzzer runs are in `fuzz`.
 
 mod batch;
+mod exchange;
 mod jsonl;
 mod ledger;
 mod memory;
 mod notification;
 mod otlp;
+mod queue;
 mod recovery;
+mod requests;
 mod scoped;
 mod segment;
 mod trip;
+mod zmtp;
 
 use std::path::Path;
 
@@ -33,6 +37,26 @@ fn recoveries() {
 #[test]
 fn json_lines() {
     replay("jsonl", jsonl::check);
+}
+
+#[test]
+fn queues() {
+    replay("queue", queue::check);
+}
+
+#[test]
+fn exchanges() {
+    replay("exchange", exchange::check);
+}
+
+#[test]
+fn what_is_said_by_zmtp() {
+    replay("zmtp", zmtp::check);
+}
+
+#[test]
+fn what_is_said_to_an_endpoint() {
+    replay("requests", requests::check);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, Tail};
+use spanlake_core::disk::{Access, Disk, DiskFile, Entry, Mapping, Room, Tail};
 
 /// Files and folders by path; a folder is there when something is in it, or when it was made. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +74,10 @@ impl Disk for MemoryDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let content = self.tree().file(path)?;
         Ok(locked(&content).clone())
+    }
+
+    fn room(&self, _folder: &Path) -> io::Result<Room> {
+        Ok(Room { used: 0, free: u64::MAX })
     }
 
     fn tail(&self, path: &Path) -> io::Result<Tail> {

@@ -1,6 +1,6 @@
 //! Any bytes as the JSON of a scoped task, and as a topic: a reason, or a record that makes the round trip.
 
-use spanlake_wire::scoped::{Reader, System, encode};
+use spanlake_wire::scoped::{Reader, System, Writer};
 
 use super::trip::{self, NOW_NS};
 
@@ -12,10 +12,10 @@ pub(crate) fn check(bytes: &[u8]) {
     let read = |line: &[u8]| reader.read(&[b"PLJ", line], NOW_NS).ok();
     let records: Vec<_> = bytes.split(|byte| *byte == b'\n').filter_map(read).collect();
     trip::check(&records, |records| {
-        let mut reader = Reader::new();
+        let (mut reader, mut writer) = (Reader::new(), Writer::new(System::Production));
         let mut again = |record| {
-            let (topic, json) = encode(record, System::Production);
-            reader.read(&[&topic[..], &json], NOW_NS).expect("what was just written")
+            let (topic, json) = writer.write(record);
+            reader.read(&[topic, json], NOW_NS).expect("what was just written")
         };
         records.iter().map(&mut again).collect()
     });

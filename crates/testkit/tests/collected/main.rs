@@ -1,80 +1,29 @@
 //! What other systems send is in the collector's lake, under the tasks that they have.
 
+mod rotel;
+mod stand;
+
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use spanlake_collector::queue::Options;
 use spanlake_collector::receive::{Pull, Subscribe};
-use spanlake_collector::{CANARY_TARGET, Collector, CollectorBuilder, LakePlugin, Match};
-use spanlake_core::{Kind, Level, Outcome, OwnedRecord};
-use spanlake_query::{Filter, Lake, Status, TaskTree};
+use spanlake_core::{Kind, Level, Outcome};
+use spanlake_query::Status;
 use spanlake_wire::level::Severity;
-use tokio::runtime::Runtime;
 
-const LONG: Duration = Duration::from_secs(30);
+use stand::{Stand, here};
 
-struct Stand {
-    scratch: tempfile::TempDir,
-    runtime: Runtime,
-}
-
-impl Stand {
-    fn new() -> Self {
-        Self { scratch: tempfile::tempdir().expect("a folder"), runtime: Runtime::new().expect("a runtime") }
-    }
-
-    fn lake(&self) -> PathBuf {
-        self.scratch.path().join("lake")
-    }
-
-    fn start(&self, more: impl FnOnce(CollectorBuilder) -> CollectorBuilder) -> Collector {
-        let most = NonZeroU64::new(1 << 30).expect("not zero");
-        let queue = Options::new(self.scratch.path().join("queue"), most).most_disk_percent(100);
-        let builder = Collector::builder(queue).listen(here()).flush_every(Duration::from_millis(20));
-        let builder = builder.plugin("lake", Match::default(), LakePlugin::new(self.lake()));
-        self.runtime.block_on(more(builder).start()).expect("a collector")
-    }
-
-    /// Stops it when it has stored this many records, canaries not counted.
-    fn stop_with(&self, collector: Collector, records: usize) -> Vec<OwnedRecord> {
-        let until = Instant::now() + LONG;
-        while self.records().len() < records {
-            assert!(Instant::now() < until, "{} of {records}: {:?}", self.records().len(), collector.plugins());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        self.runtime.block_on(collector.stop()).expect("a good end");
-        self.records()
-    }
-
-    fn records(&self) -> Vec<OwnedRecord> {
-        let Ok(lake) = Lake::open(self.lake()) else {
-            return Vec::new();
-        };
-        lake.read(&Filter::new()).expect("records").filter(|record| record.target != CANARY_TARGET).collect()
-    }
-
-    fn tree(&self) -> TaskTree {
-        let mut tree = TaskTree::builder(Filter::new());
-        let lake = Lake::open(self.lake()).expect("a lake");
-        lake.scan(&tree.filter_to_scan()).expect("records").for_each(|record| tree.add(record));
-        tree.finish()
-    }
-}
-
-fn here() -> SocketAddr {
-    "127.0.0.1:0".parse().expect("an address")
+/// A file of the tests' Python.
+fn installed(file: &str) -> PathBuf {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.venv").join(file);
+    assert!(file.exists(), "there is no {}; `./test setup` makes it", file.display());
+    file
 }
 
 fn python(script: &str) -> Command {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let program = root.join("../../.venv/bin/python");
-    assert!(program.exists(), "there is no {}; `./test setup` makes it", program.display());
-    let mut command = Command::new(program);
-    command.arg(root.join("python").join(script));
+    let mut command = Command::new(installed("bin/python"));
+    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("python").join(script));
     command
 }
 
@@ -124,11 +73,15 @@ fn notifications_of_a_publisher_are_records() {
 }
 
 #[test]
-fn logs_and_spans_of_an_sdk_of_opentelemetry_are_tasks_and_records() {
+fn logs_and_spans_of_an_sdk_of_opentelemetry_are_tasks_and_records_by_http_and_by_grpc() {
+    ["http", "grpc"].into_iter().for_each(logs_and_spans_of_an_sdk_are_tasks_and_records);
+}
+
+fn logs_and_spans_of_an_sdk_are_tasks_and_records(protocol: &str) {
     let stand = Stand::new();
     let collector = stand.start(|builder| builder);
     let endpoint = format!("http://{}", collector.address());
-    let sent = python("send_otlp.py").arg(endpoint).status().expect("python");
+    let sent = python("send_otlp.py").args([protocol, &endpoint]).status().expect("python");
     assert!(sent.success());
     let records = stand.stop_with(collector, 9);
     assert!(records.iter().all(|record| record.service.as_deref() == Some("orders") && record.host == "obelix"));

@@ -53,7 +53,7 @@ lake:
 
 # The main job: January 2013 in New York, from raw to figures.
 flights:
-    cargo run --release --example flights
+    cargo run --release -p spanlake-examples --example flights
 
 # Coupled tanks by Newton's method, as observed objects: the same work logged in six ways.
 tanks:

@@ -1,6 +1,6 @@
 //! A bronze, silver, gold job over the New York departures of January 2013, which checks its own result.
 //!
-//! Run it with `cargo run --release --example flights`. The data and their source are in `examples/data`. It leaves its
+//! Run it with `cargo run --release -p spanlake-examples --example flights`. The data and their source are in `examples/data`. It leaves its
 //! records and the rows of its runs in `./lake`, and prints the tree of its tasks and its runs from there.
 
 mod error;

@@ -8,7 +8,7 @@ use spanlake_core::Error;
 use spanlake_core::sync::Arc;
 
 use crate::queue::checkpoint::Progress;
-use crate::queue::entry::{Entry, HEADER_BYTES, Read, Scan};
+use crate::queue::entry::{Entry, HEAD_BYTES, HEADER_BYTES, Read, Scan};
 use crate::queue::shared::{Shared, State, Stretch};
 
 /// How much is read at a time, unless one entry has more.
@@ -127,7 +127,8 @@ impl Reader {
         let known = self.place.filter(|(number, _)| *number == file.number);
         let at = known.map_or(HEADER_BYTES as u64, |(_, at)| at);
         let mut part = self.part(file, at, READ_BYTES.min(file.bytes.saturating_sub(at)))?;
-        if part.entries.is_empty() && part.needs > 0 && !part.is_damaged {
+        // Not where all that is whole was handed out before: the next reading goes on behind that.
+        if part.end == 0 && !part.is_damaged {
             part = self.part(file, at, part.needs as u64)?;
         }
         if part.is_damaged && part.entries.is_empty() {
@@ -148,7 +149,7 @@ impl Reader {
                     part.end += len;
                 }
                 Read::Cut(len) => part.needs = len,
-                Read::CutHead => part.needs = HEADER_BYTES,
+                Read::CutHead => part.needs = HEAD_BYTES,
                 Read::Damaged => part.is_damaged = true,
             }
             if part.needs > 0 || part.is_damaged {

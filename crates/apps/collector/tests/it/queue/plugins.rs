@@ -3,6 +3,8 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use spanlake_collector::queue::{Queue, Reader};
+
 use super::stand::{LONG, Stand, confirm_all, names, read, store, stored};
 
 #[test]
@@ -103,25 +105,54 @@ fn a_reader_waits_until_something_comes_or_the_queue_is_closed() {
     });
 }
 
-#[test]
-fn entries_larger_than_what_is_read_at_a_time_come_whole() {
-    let stand = Stand::new();
-    let (queue, _) = {
-        let options = super::stand::options(&stand.root, 64 << 20);
-        spanlake_collector::queue::Queue::open(options, stand.handle(), &["lake"]).unwrap()
-    };
-    let sizes = [10, 3 << 20, 700_000, 700_000, 1];
+/// A queue in one file, with an entry of each size, numbered from zero.
+fn with_sizes(stand: &Stand, sizes: &[usize]) -> Queue {
+    let options = super::stand::options(&stand.root, 64 << 20);
+    let (queue, _) = Queue::open(options, stand.handle(), &["lake"]).unwrap();
     for (number, size) in (0..).zip(sizes) {
         let mut delivery = super::stand::delivery("a", 0, &[number]);
-        delivery.entries[0].1 = vec![number as u8; size];
+        delivery.entries[0].1 = vec![number as u8; *size];
         super::stand::offer(&queue, delivery).unwrap();
     }
-    let mut reader = queue.reader("lake").unwrap();
-    let mut found = Vec::new();
-    while let Some(items) = reader.next(Instant::now()).unwrap() {
-        found.extend(items.iter().map(|entry| entry.segment.len()));
+    queue
+}
+
+/// The sizes of all that has come, also where it is asked of a reader that gives nothing and does not return.
+fn sizes_read(mut reader: Reader) -> Vec<usize> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut found = Vec::new();
+        while let Some(items) = reader.next(Instant::now()).unwrap() {
+            found.extend(items.iter().map(|entry| entry.segment.len()));
+        }
+        tell.send(found).unwrap();
+    });
+    told.recv_timeout(LONG).expect("the reader returns")
+}
+
+#[test]
+fn entries_larger_than_what_is_read_at_a_time_come_whole() {
+    let (stand, sizes) = (Stand::new(), [10, 3 << 20, 700_000, 700_000, 1]);
+    let queue = with_sizes(&stand, &sizes);
+    assert_eq!(sizes_read(queue.reader("lake").unwrap()), sizes);
+}
+
+#[test]
+fn a_reader_begins_wherever_its_plugin_was_in_a_large_file() {
+    // What an entry has beside its segment, and what is read at a time.
+    let (around, read) = (44, 1 << 20);
+    // The third one is cut where the first reading ends: at its beginning, in its head, and behind that.
+    for cut in [0, 5, 20] {
+        let sizes = [700_000, read - 700_000 - 2 * around - cut, 10, 900_000, 500_000, 1];
+        let stand = Stand::new();
+        let queue = with_sizes(&stand, &sizes);
+        let file = std::fs::metadata(stand.files().remove(0)).unwrap().len();
+        assert_eq!(file as usize, 32 + sizes.map(|size| around + size).iter().sum::<usize>(), "as counted here");
+        for confirmed in 0..sizes.len() {
+            queue.reader("lake").unwrap().confirm(confirmed as u64, Vec::new());
+            assert_eq!(sizes_read(queue.reader("lake").unwrap()), sizes[confirmed + 1..], "cut by {cut}");
+        }
     }
-    assert_eq!(found, sizes);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use spanlake_testkit::apart::{Ballast, on_small_disks};
 use crate::LONG;
 use crate::daemon::Place;
 use crate::dice::Dice;
-use crate::oracle::{assert_whole, await_in, await_whole};
+use crate::oracle::{assert_whole, await_records, await_whole};
 use crate::program::{Program, Settings, Told};
 use crate::sender::Sender;
 
@@ -54,7 +54,7 @@ fn a_queue_on_a_full_disk_refuses_and_goes_on_when_there_is_room() {
             }
             drop(ballast);
             // What was acknowledged until then is in the lake, whatever became of the collector.
-            await_in(&place.lake(), LONG, |found| found.records() >= full.written);
+            await_records(&place.lake(), full.written, LONG);
         }
         let (said, told) = running.end(LONG);
         assert_eq!((told.written, told.lost), (said.records(), 0), "{told:?}");
@@ -85,7 +85,7 @@ fn a_lake_on_a_full_disk_is_written_when_there_is_room_and_doubles_nothing() {
                     daemon = place.start();
                 }
                 drop(ballast);
-                await_in(&place.lake(), LONG, |found| found.records() >= full.written);
+                await_records(&place.lake(), full.written, LONG);
             }
             let (said, told) = running.end(LONG);
             assert_eq!((told.written, told.lost), (said.records(), 0), "{told:?}");

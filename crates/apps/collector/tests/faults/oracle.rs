@@ -89,6 +89,10 @@ impl Said {
         self.made.iter().sum()
     }
 
+    fn most_events(&self) -> u64 {
+        self.events() + if self.was_killed { self.made.len() as u64 } else { 0 }
+    }
+
     fn tasks(&self) -> u64 {
         self.made.iter().map(|made| made.div_ceil(EVENTS)).sum()
     }
@@ -182,19 +186,27 @@ impl Found {
         self.events() + self.begun + self.ended
     }
 
-    /// Everything that was said is there, and nothing else.
-    pub(crate) fn assert_whole(&self, said: &[Said]) {
-        let mut most = 0;
-        for Said { program, made, was_killed } in said {
+    /// Of each thread that said what is not there: how much is, and what is missing first.
+    fn lacks(&self, said: &[Said]) -> Vec<String> {
+        let mut lacks = Vec::new();
+        for Said { program, made, .. } in said {
             for (thread, made) in made.iter().enumerate() {
                 let there = self.events.get(&(program.clone(), thread));
                 let is_there = |number: &u64| there.is_some_and(|there| there.contains(number));
                 let missing: Vec<_> = (0..*made).filter(|number| !is_there(number)).take(5).collect();
-                let count = there.map_or(0, HashSet::len) as u64;
-                assert!(missing.is_empty(), "{program}/{thread} has {count} of {made}, and not {missing:?}");
-                most += made + u64::from(*was_killed);
+                if !missing.is_empty() {
+                    let count = there.map_or(0, HashSet::len);
+                    lacks.push(format!("{program}/{thread} has {count} of {made}, and not {missing:?}"));
+                }
             }
         }
+        lacks
+    }
+
+    /// Everything that was said is there, and nothing else.
+    pub(crate) fn assert_whole(&self, said: &[Said]) {
+        assert_eq!(self.lacks(said), Vec::<String>::new());
+        let most = said.iter().map(Said::most_events).sum();
         assert!(self.events() <= most, "{} events, and {most} were said", self.events());
         assert_eq!(self.begun, self.ended, "every task has an end");
         assert!(
@@ -212,21 +224,27 @@ impl Found {
     }
 }
 
-/// Waits until the lake has as many events as were said; all that is there meanwhile has to be right.
+/// Waits until the lake has everything that was said; all that is there meanwhile has to be right.
 pub(crate) fn await_whole(lake: &Path, said: &[Said], within: Duration) {
-    let events: u64 = said.iter().map(Said::events).sum();
-    await_in(lake, within, |found| found.events() >= events);
+    await_in(lake, within, |found| found.lacks(said));
 }
 
-/// Waits until the lake can be read and is as wanted.
-pub(crate) fn await_in(lake: &Path, within: Duration, is_so: impl Fn(&Found) -> bool) {
+/// Waits until the lake has so many records.
+pub(crate) fn await_records(lake: &Path, count: u64, within: Duration) {
+    let lacks = |found: &Found| (found.records() < count).then(|| format!("{} of {count} records", found.records()));
+    await_in(lake, within, |found| lacks(found).into_iter().collect());
+}
+
+/// Waits until the lake can be read and lacks nothing.
+fn await_in(lake: &Path, within: Duration, lacks: impl Fn(&Found) -> Vec<String>) {
     let until = Instant::now() + within;
-    let mut found = Found::look(lake, Format::Jsonl);
-    while !found.as_ref().is_ok_and(&is_so) {
-        let records = found.map(|found| found.records());
-        assert!(Instant::now() < until, "not alive: {records:?} records after {within:?}");
+    loop {
+        let lacks = Found::look(lake, Format::Jsonl).map(|found| lacks(&found));
+        if lacks.as_ref().is_ok_and(Vec::is_empty) {
+            return;
+        }
+        assert!(Instant::now() < until, "not alive after {within:?}: {lacks:?}");
         std::thread::sleep(Duration::from_millis(50));
-        found = Found::look(lake, Format::Jsonl);
     }
 }
 

@@ -8,7 +8,7 @@ use spanlake_query::Format;
 
 use crate::LONG;
 use crate::daemon::Place;
-use crate::oracle::{Found, assert_whole, await_in, await_whole};
+use crate::oracle::{Found, assert_whole, await_records, await_whole};
 use crate::program::{Settings, most_memory};
 use crate::valve::{DRIPS, OPEN, SHUT, Valve};
 
@@ -67,7 +67,7 @@ fn a_plugin_that_takes_nothing_stops_at_the_queues_bound_and_then_catches_up() {
     let bytes: u64 = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
     assert!(bytes < (QUEUE_BYTES + (64 << 10)), "the queue has a bound: {bytes} bytes");
     // The other plugin goes on: whatever was acknowledged gets to the lake.
-    await_in(&near.lake(), LONG, |found| found.records() >= full.written);
+    await_records(&near.lake(), full.written, LONG);
 
     valve.set(OPEN);
     let (said, told) = running.end(LONG);

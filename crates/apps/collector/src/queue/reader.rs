@@ -157,8 +157,9 @@ impl Reader {
             }
         }
         let behind = file.bytes.saturating_sub(at + part.end as u64);
-        // The file goes on for less than that: its bytes have changed since they were written.
-        part.is_damaged |= part.end == 0 && part.needs as u64 > behind;
+        // The file goes on for less than that, or ends before it should: its bytes have changed since they were written.
+        let has_less = part.needs as u64 > behind || (bytes.len() as u64) < most;
+        part.is_damaged |= part.end == 0 && has_less;
         part.bytes = bytes;
         Ok(part)
     }

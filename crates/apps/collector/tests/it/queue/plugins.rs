@@ -168,3 +168,20 @@ fn entries_that_rot_while_the_queue_is_open_are_passed_over_and_counted() {
     assert_eq!(read(&queue, "lake"), names("a", [1, 3]));
     assert_eq!(queue.report().damaged, 1);
 }
+
+#[test]
+fn a_file_that_is_cut_while_the_queue_is_open_holds_up_no_reader() {
+    let whole = {
+        let stand = Stand::new();
+        drop(with_sizes(&stand, &[40; 4]));
+        std::fs::metadata(stand.files().remove(0)).unwrap().len()
+    };
+    for cut in 1..=whole {
+        let stand = Stand::new();
+        let queue = with_sizes(&stand, &[40; 4]);
+        queue.reader("lake").unwrap().confirm(0, Vec::new());
+        std::fs::OpenOptions::new().write(true).open(stand.files().remove(0)).unwrap().set_len(whole - cut).unwrap();
+        let read = sizes_read(queue.reader("lake").unwrap()).len() as u64;
+        assert_eq!((read, queue.report().damaged), (3 - cut.div_ceil(84).min(3), cut.div_ceil(84).min(3)), "{cut}");
+    }
+}

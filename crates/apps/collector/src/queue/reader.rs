@@ -172,15 +172,24 @@ impl Reader {
             at,
             usize::try_from(file.bytes - at).unwrap_or(usize::MAX),
         )?);
-        let mut part = Part { next: self.next, end: bytes.len(), ..Part::default() };
+        let mut part = Part { next: self.next, ..Part::default() };
+        let mut behind = (file.end, file.bytes);
         for (place, entry) in Scan::new(&bytes, file.seed, file.first) {
+            let first = part.entries.first().map_or(place.start, |first| first.start);
+            if !part.entries.is_empty() && place.end - first > READ_BYTES as usize {
+                // What follows comes with the next reading, which begins there.
+                behind = (part.next, at + (part.end - HEADER_BYTES) as u64);
+                break;
+            }
+            part.end = place.end;
             part.add(entry.index, place);
         }
+        bytes.truncate(part.end);
         part.bytes = bytes;
         let read = part.entries.len() as u64;
-        self.shared.state().counts.damaged += (file.end - self.next).saturating_sub(read);
-        part.next = file.end;
-        self.place = Some((file.number, file.bytes));
+        part.next = behind.0;
+        self.shared.state().counts.damaged += (part.next - self.next).saturating_sub(read);
+        self.place = Some((file.number, behind.1));
         Ok(self.hand_out(part))
     }
 

@@ -185,3 +185,19 @@ fn a_file_that_is_cut_while_the_queue_is_open_holds_up_no_reader() {
         assert_eq!((read, queue.report().damaged), (3 - cut.div_ceil(84).min(3), cut.div_ceil(84).min(3)), "{cut}");
     }
 }
+
+#[test]
+fn what_is_behind_damage_comes_in_portions_like_everything_else() {
+    let (stand, sizes) = (Stand::new(), [10, 600_000, 600_000, 10, 3 << 20, 600_000, 1]);
+    let queue = with_sizes(&stand, &sizes);
+    let file = std::fs::OpenOptions::new().write(true).open(stand.files().remove(0)).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"?", 32).unwrap();
+    let mut reader = queue.reader("lake").unwrap();
+    let mut found = Vec::new();
+    while let Some(items) = reader.next(Instant::now()).unwrap() {
+        let sizes: Vec<_> = items.iter().map(|entry| entry.segment.len()).collect();
+        assert!(sizes.len() == 1 || sizes.iter().sum::<usize>() <= 1 << 20, "at once: {sizes:?}");
+        found.extend(sizes);
+    }
+    assert_eq!((&found[..], queue.report().damaged), (&sizes[1..], 1));
+}

@@ -8,12 +8,17 @@ use async_nats::jetstream::{self, Context, Message};
 use futures_util::StreamExt;
 use spanlake_wire::exchange::Stream;
 use spanlake_wire::nats::BoxError;
+use tokio::time::timeout;
 
 use super::JetStream;
 use super::claims::Claims;
 
 /// How long a message is waited for at a time.
 const WAIT_FOR: Duration = Duration::from_secs(2);
+
+/// How long nothing may come of what was asked for, which the server has forgotten then, or never heard of: the connection was another
+/// one when it was asked.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// A connection, until something fails.
 pub(super) struct Link {
@@ -92,13 +97,14 @@ fn longest(context: &Context) -> usize {
 
 async fn collect(mut fetched: pull::Batch) -> Result<Vec<Message>, BoxError> {
     let mut messages = Vec::new();
-    while let Some(message) = fetched.next().await {
-        match message {
-            Ok(message) => messages.push(message),
+    loop {
+        match timeout(SILENCE, fetched.next()).await {
+            Ok(Some(Ok(message))) => messages.push(message),
+            Ok(None) => return Ok(messages),
             // What has come is to be settled; what is wrong will be so the next time.
-            Err(_) if !messages.is_empty() => break,
-            Err(error) => return Err(error),
+            Ok(Some(Err(_))) | Err(_) if !messages.is_empty() => return Ok(messages),
+            Ok(Some(Err(error))) => return Err(error),
+            Err(_) => return Err("the server does not say what there is".into()),
         }
     }
-    Ok(messages)
 }

@@ -1,9 +1,14 @@
 //! What comes: also where there is no room for it, nothing to be made of it, or nobody for a while.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use spanlake_collector::Collector;
 use spanlake_collector::queue::Options;
+use spanlake_collector::{Collector, JetStream, LakePlugin, Match};
 use spanlake_wire::batch::{BatchWriter, Entry};
 
 use super::server::{Nats, counted, until};
@@ -102,4 +107,57 @@ fn what_a_publisher_keeps_while_the_server_is_away_is_there_once() {
     nats.wait_until_empty();
     running.stop();
     assert_eq!(stand.messages().into_values().collect::<Vec<_>>(), [1; 4]);
+}
+
+/// Something before a server that ends a connection, once it is told to, in place of handing on that it is asked for what there is.
+struct Gate {
+    address: SocketAddr,
+    ends: Arc<AtomicBool>,
+}
+
+impl Gate {
+    fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+        let (address, ends) = (listener.local_addr().expect("an address"), Arc::new(AtomicBool::new(false)));
+        let gate = Self { address, ends: Arc::clone(&ends) };
+        thread::spawn(move || {
+            while let Ok((near, _)) = listener.accept() {
+                let far = TcpStream::connect(server).expect("the server is there");
+                let back = (far.try_clone().expect("a handle"), near.try_clone().expect("a handle"));
+                let ends = Arc::clone(&ends);
+                let is_asked = |bytes: &[u8]| bytes.windows(14).any(|part| part == b"\"no_wait\":true");
+                thread::spawn(move || carry(near, far, |bytes| is_asked(bytes) && ends.swap(false, Ordering::Relaxed)));
+                thread::spawn(move || carry(back.0, back.1, |_| false));
+            }
+        });
+        gate
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, ends: impl Fn(&[u8]) -> bool) {
+    let mut bytes = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut bytes)
+        && !ends(&bytes[..count])
+        && to.write_all(&bytes[..count]).is_ok()
+    {}
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+#[test]
+fn a_connection_that_ends_while_messages_are_asked_for_is_come_back_to() {
+    let (nats, stand) = (Nats::start(), Stand::new());
+    nats.publish(&["before"]);
+    let gate = Gate::to(nats.server.address);
+    let receiver = JetStream::new(format!("nats://{}", gate.address), "SPANLAKE", "spanlaked");
+    let mut wanted = Match::default();
+    wanted.services = vec!["orders".to_owned()];
+    let builder = stand.builder().plugin("lake", wanted, LakePlugin::jsonl(stand.lake()));
+    let running = stand.run(builder.jetstream("all", receiver));
+    running.wait(|collector| collector.plugins()[0].written >= 1);
+    gate.ends.store(true, Ordering::Relaxed);
+    until("it has ended one", || !gate.ends.load(Ordering::Relaxed));
+    nats.publish(&["after"]);
+    running.wait(|collector| collector.plugins()[0].written >= 2);
+    running.stop();
+    assert_eq!(stand.messages().into_values().collect::<Vec<_>>(), [1; 2]);
 }

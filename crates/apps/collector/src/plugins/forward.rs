@@ -18,8 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// grows again from there.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// An entry may become so many segments where only some of its records are for the other side.
-const PARTS: u64 = 256;
+/// An entry may become so many segments where only some of its records are for the other side: more than fit into memory, for each
+/// describes its tasks anew, and a context that was there once may be in every one of them.
+const PARTS: u64 = 1 << 20;
 
 const SERVICE: &str = "ForwardPlugin";
 
@@ -154,4 +155,68 @@ fn parts(portion: &Portion<'_>, given: &Given<'_>) -> Vec<Vec<u8>> {
     let own = portion.records().filter(|(place, _)| place.entry == given.entry.index);
     let records: Vec<_> = own.map(|(_, record)| ForeignRecord::from(record)).collect();
     segments(&records).iter().map(|segment| segment.bytes().to_vec()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use spanlake_core::segment::{
+        CallsiteDefinition, Decoded, Message, RecordHead, SegmentWriter, TaskDefinition, TaskOrigin,
+    };
+    use spanlake_core::value::{BodyWriter, Name};
+    use spanlake_core::{Level, Source, TaskKey, Value};
+
+    use super::*;
+    use crate::plugins::Selection;
+    use crate::queue::Entry;
+
+    /// A segment of tasks below one with a long context, each with an event that is wanted and one that is not.
+    fn segment(tasks: u32) -> Vec<u8> {
+        let mut writer = SegmentWriter::new(&Source::this_process("orders"));
+        let (name, target, level) = ("load", "orders", Level::INFO);
+        let place = CallsiteDefinition { name, target, module: None, file: None, line: None, level };
+        let callsite = writer.define_callsite(1, &place, std::iter::empty());
+        let mut context = BodyWriter::default();
+        let text = "x".repeat(44_000);
+        (0..6).for_each(|at| context.value(Name::Text(&format!("text {at}")), &Value::from(text.as_str())));
+        context.finish();
+        let mut none = BodyWriter::default();
+        none.finish();
+        let key = TaskKey::random();
+        let mut define = |serial, origin, context| {
+            let (started_ns, own_context, foreign_parent) = (1, false, None);
+            let begins = false;
+            let task = TaskDefinition { origin, callsite, started_ns, own_context, foreign_parent, context, begins };
+            let task = Some(writer.define_task(serial, 0, 0, &task));
+            for (seq, level) in [(1, Level::WARN), (2, Level::INFO)] {
+                let head = RecordHead { level, callsite: Some(callsite), task, seq, ts_ns: 1 };
+                writer.event(&head, &Message::default(), none.bytes());
+            }
+            task
+        };
+        let parent = define(2, TaskOrigin::Continued(&key), context.bytes()).expect("a task");
+        (1..=tasks)
+            .for_each(|number| drop(define(2 + u64::from(number), TaskOrigin::Child { parent, number }, none.bytes())));
+        writer.take().bytes().to_vec()
+    }
+
+    #[test]
+    fn however_many_segments_an_entry_becomes_all_are_sent_and_no_two_have_one_number() {
+        let segments = [segment(260), segment(1)];
+        let entry = |index: usize| {
+            let (index, segment) = (index as u64, &*segments[index]);
+            Entry { index, received_us: 0, stream: None, number: None, service: "", segment }
+        };
+        let entries = [entry(0), entry(1)];
+        let decoded = entries.map(|entry| Decoded::read(entry.segment).expect("a segment"));
+        let selection = Selection::of(&entries, &decoded, |record| record.level == Level::WARN);
+        let loads = loads(&selection.portion(1, "far"), BATCH_BYTES);
+        let segments: Vec<_> = loads.iter().flat_map(|load| &load.segments).collect();
+        let records: usize = segments.iter().map(|(_, bytes)| Decoded::read(bytes).expect("a segment").len()).sum();
+        assert_eq!(records, 263, "in {} segments", segments.len());
+        let numbers: BTreeSet<_> = segments.iter().map(|(number, _)| number).collect();
+        assert_eq!(numbers.len(), segments.len());
+        assert!(segments.is_sorted_by_key(|(number, _)| number));
+    }
 }

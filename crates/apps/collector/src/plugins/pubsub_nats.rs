@@ -19,13 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The header by which a stream of JetStream, should the subject have one, knows what it has already.
 const MESSAGE_ID: &str = "Nats-Msg-Id";
 
+/// What the server counts of a header beside the id.
+const HEADER_BYTES: usize = 64;
+
 const SERVICE: &str = "NatsPlugin";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Publishes each record to a subject and, behind a dot, its level: `spanlake.records.warning`.
 ///
-/// A portion counts as written when the server has all of it. **Who does not subscribe at that time gets nothing**, unless a stream of
+/// A portion counts as written when the server has all of it; one with a message that is longer than the server takes goes to the dead
+/// letters. **Who does not subscribe at that time gets nothing**, unless a stream of
 /// JetStream has the subject. A portion whose answer was lost is published again; each message has its place in the queue as
 /// `Nats-Msg-Id`, by which a stream drops repeats within its window, and others may.
 pub struct NatsPlugin {
@@ -117,6 +121,13 @@ impl Form {
 }
 
 impl Session {
+    /// The length of a message that is longer than the server takes, if there is one.
+    fn too_long(&self, messages: &[(String, String, Vec<u8>)]) -> Option<usize> {
+        let most = self.client.max_payload();
+        let mut sizes = messages.iter().map(|(_, id, payload)| HEADER_BYTES + id.len() + payload.len());
+        sizes.find(|size| *size > most)
+    }
+
     /// Publishes, and comes back when the server has all of it.
     fn publish(&mut self, messages: Vec<(String, String, Vec<u8>)>) -> Result<(), BoxError> {
         let Self { client, echo, inbox, runtime } = self;
@@ -144,10 +155,18 @@ impl Plugin for NatsPlugin {
             let failed = Error::new(Stage::Handler, SERVICE, Category::Io, "the server does not take a portion");
             failed.caused_by(error).recoverable()
         };
+        let messages = self.messages(portion);
         let mut session = self.session.take().map_or_else(|| self.connect(), Ok).map_err(failed)?;
-        session.publish(self.messages(portion)).map_err(failed)?;
+        // Before anything is published, which would be there at each try.
+        let too_long = session.too_long(&messages);
+        if too_long.is_none() {
+            session.publish(messages).map_err(failed)?;
+        }
         self.session = Some(session);
-        Ok(())
+        too_long.map_or(Ok(()), |bytes| {
+            let why = "the server takes no message as long as a record";
+            Err(Error::new(Stage::Handler, SERVICE, Category::Io, why).with("bytes", bytes))
+        })
     }
 
     fn flush(&mut self) -> Result<(), Error> {

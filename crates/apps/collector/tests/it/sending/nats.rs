@@ -115,6 +115,24 @@ fn who_subscribes_to_a_level_gets_notifications_of_it() {
 }
 
 #[test]
+fn what_is_longer_than_the_server_takes_goes_to_the_dead_letters_and_holds_up_nothing() {
+    let (mut side, stand) = (Nats::new(), Stand::new());
+    side.start();
+    let running = stand.run(side.plug(stand.builder(), wanted()));
+    let send = |program: &dyn Fn()| drop(publish(running.publisher().service("orders"), |_| program()));
+    send(&|| tracing::info!("before"));
+    running.wait(|collector| collector.plugins()[0].written == 1);
+    // What JSON has to escape takes six bytes for each.
+    let text = "\u{1}".repeat(60_000);
+    send(&|| tracing::info!(one = text, two = text, three = text, "too long"));
+    running.wait(|collector| collector.plugins()[0].dead == 1);
+    send(&|| tracing::info!("after"));
+    running.wait(|collector| collector.plugins()[0].written == 2);
+    running.stop();
+    assert_eq!(side.messages(), ["before", "after"]);
+}
+
+#[test]
 fn only_what_is_wrong_in_the_settings_is_refused_at_the_start() {
     let url = |text: &str| Secret::new(text.to_owned());
     for (address, subject) in [("nats://nowhere:port", "a"), ("nats://nowhere", "a.*"), ("nats://nowhere", "a b")] {

@@ -6,7 +6,7 @@ use mongodb::bson::{Bson, DateTime, Document};
 use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, InsertManyOptions, WriteConcern};
 use mongodb::sync::{Client, Collection};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use spanlake_core::{Category, Error, Record, Secret, Stage};
 
 use super::columns::Columns;
@@ -95,7 +95,7 @@ impl MongoPlugin {
         let mut document = Document::new();
         document.insert("_id", format!("{queue:016x}-{entry:016}-{at:08}"));
         document.insert("at", DateTime::from_millis(record.ts_ns.div_euclid(1_000_000)));
-        document.extend(self.columns.of(record)?.into_iter().map(|(name, value)| (name, bson(value))));
+        document.extend(members(self.columns.of(record)?));
         Ok(document)
     }
 }
@@ -155,8 +155,14 @@ fn bson(value: Value) -> Bson {
         },
         Value::String(text) => Bson::String(text),
         Value::Array(values) => Bson::Array(values.into_iter().map(bson).collect()),
-        Value::Object(fields) => Bson::Document(fields.into_iter().map(|(name, value)| (name, bson(value))).collect()),
+        Value::Object(fields) => Bson::Document(members(fields).collect()),
     }
+}
+
+/// A name ends with its first zero there, so that one with a zero in it is none.
+fn members(fields: Map<String, Value>) -> impl Iterator<Item = (String, Bson)> {
+    let name = |name: String| if name.contains('\0') { name.replace('\0', "\u{fffd}") } else { name };
+    fields.into_iter().map(move |(key, value)| (name(key), bson(value)))
 }
 
 impl std::fmt::Debug for MongoPlugin {

@@ -101,6 +101,19 @@ fn documents_have_the_columns_of_the_lake_with_their_types() {
 }
 
 #[test]
+fn a_name_that_documents_do_not_have_holds_up_nothing() {
+    let (mut side, stand) = (Mongo::new(), Stand::new());
+    side.start();
+    let running = stand.run(side.plug(stand.builder(), wanted()));
+    publish(running.publisher().service("orders"), |_| tracing::info!("a\0b" = 7, "with a zero"));
+    running.wait(|collector| collector.plugins()[0].written == 1);
+    running.stop();
+    let documents = side.documents();
+    let fields = documents[0].get_document("fields").expect("fields");
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["a\u{fffd}b"]);
+}
+
+#[test]
 fn only_a_url_that_is_none_is_refused_at_the_start() {
     let url = |text: &str| Secret::new(text.to_owned());
     let error = MongoPlugin::new(&url("http://me:secret@nowhere"), "a", "b").expect_err("it is none");

@@ -17,6 +17,9 @@ use spanlake_wire::nats::BoxError;
 
 use super::hold::Place;
 
+/// Claims that are on their way at once; the library lets 5,000 messages wait for their answers, and one more only when one is answered.
+const CLAIMS: usize = 1000;
+
 /// Removals that are on their way at once.
 const REMOVALS: usize = 64;
 
@@ -63,6 +66,14 @@ impl Claims {
 
     /// Claims messages, and says whose each of them is.
     pub(super) async fn claim(&self, places: &[Place]) -> Result<Vec<Owner>, BoxError> {
+        let mut owners = Vec::with_capacity(places.len());
+        for places in places.chunks(CLAIMS) {
+            owners.extend(self.claim_some(places).await?);
+        }
+        Ok(owners)
+    }
+
+    async fn claim_some(&self, places: &[Place]) -> Result<Vec<Owner>, BoxError> {
         let mut sent = Vec::with_capacity(places.len());
         for place in places {
             let claim = PublishMessage::build().payload(self.identity.clone().into()).expected_last_subject_sequence(0);

@@ -2,13 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use spanlake_collector::queue::Options;
 use spanlake_collector::{Collector, JetStream, LakePlugin, Match};
+use spanlake_core::segment::{Message, RecordHead, SegmentWriter};
+use spanlake_core::{Level, Source};
 use spanlake_wire::batch::{BatchWriter, Entry};
 
 use super::server::{Nats, counted, until};
@@ -29,7 +31,7 @@ fn what_there_is_no_room_for_is_given_back_and_comes_when_there_is() {
     let options = Options::new(stand.scratch.path().join("queue"), most).most_disk_percent(100);
     let small = Collector::builder(options).listen("127.0.0.1:0".parse().expect("an address"));
     let mut receiver = nats.receiver();
-    receiver.batch = std::num::NonZeroU32::MIN;
+    receiver.batch = NonZeroU32::MIN;
     let running = stand.run(small.jetstream("all", receiver));
     until("some are given back", || counted(&running, GIVEN_BACK) > 0);
     assert!(counted(&running, r#"refused_total{reason="full"}"#) > 0);
@@ -160,4 +162,37 @@ fn a_connection_that_ends_while_messages_are_asked_for_is_come_back_to() {
     running.wait(|collector| collector.plugins()[0].written >= 2);
     running.stop();
     assert_eq!(stand.messages().into_values().collect::<Vec<_>>(), [1; 2]);
+}
+
+/// More than the library lets wait for an answer at a time.
+const MANY: u64 = 6000;
+
+#[test]
+fn thousands_of_small_messages_that_come_at_once_are_claimed_by_and_by() {
+    let (nats, stand) = (Nats::start(), Stand::new());
+    nats.publish(&["the stream is there"]);
+    let mut writer = SegmentWriter::new(&Source::default());
+    let head = RecordHead { level: Level::INFO, callsite: None, task: None, seq: 0, ts_ns: 1 };
+    writer.event(&head, &Message::default(), &[0]);
+    let segment = writer.take();
+    let mut batch = BatchWriter::new();
+    batch.push(Entry { number: 0, segment: segment.bytes() });
+    let body = batch.compress().expect("memory");
+    assert!(segment.bytes().len() < 100, "{} bytes", segment.bytes().len());
+    nats.with(async |context| {
+        for _ in 0..MANY {
+            context.client().publish("spanlake.segments.small", body.clone().into()).await?;
+        }
+        Ok(())
+    });
+    until("they are there", || nats.state("SPANLAKE").state.messages == MANY + 1);
+    let mut receiver = nats.receiver();
+    receiver.ack_wait = LONG;
+    receiver.batch = NonZeroU32::new(10_000).expect("not zero");
+    receiver.in_flight = receiver.batch;
+    let lake = LakePlugin::jsonl(stand.lake());
+    let running = stand.run(stand.builder().plugin("lake", Match::default(), lake).jetstream("all", receiver));
+    nats.wait_until_empty();
+    assert_eq!(counted(&running, STORED), MANY + 1);
+    running.stop();
 }

@@ -32,7 +32,11 @@ impl Pace {
         self.failures = self.failures.saturating_add(1);
         let now = Instant::now();
         self.waits = Some(match after {
-            Some(after) => (now + after.min(LONGEST_PAUSE), now + after.min(LONGEST_PAUSE)),
+            // Who asks for none would be asked again and again, at full speed.
+            Some(after) => {
+                let after = after.clamp(FIRST_PAUSE, LONGEST_PAUSE);
+                (now + after, now + after)
+            }
             None => {
                 let pause = jittered(pause);
                 (now + pause.min(LAST_PAUSE), now + pause)
@@ -79,11 +83,12 @@ mod tests {
     #[test]
     fn what_the_other_side_asks_for_is_done_within_a_bound() {
         let mut pace = Pace::default();
-        for (asked, most) in [(7, 7), (3600, 30)] {
+        for (asked, most) in [(0, 100), (1, 1000), (7, 7000), (3600, 30_000)] {
             let now = Instant::now();
             pace.fail(Some(Duration::from_secs(asked)));
             let pause = pace.retry_at(false).expect("a pause") - now;
-            assert_eq!(pause.as_secs_f64().round() as u64, most);
+            let most = Duration::from_millis(most);
+            assert!(most <= pause && pause < most + Duration::from_millis(50), "{pause:?} of {most:?}");
             assert_eq!(pace.retry_at(true), pace.retry_at(false), "also where somebody waits");
         }
     }

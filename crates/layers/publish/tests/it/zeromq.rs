@@ -1,14 +1,14 @@
 //! What comes of a parcel for which the time of one try is not enough. The receiver is a socket that is read when the test says so.
 
 use std::io::{BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use spanlake_publish::{Delivered, Parcel, PublishLayer, Transport, Undelivered, ZmqTransport};
-use spanlake_wire::zmtp::{GREETING, LONG as LONG_FRAME, ready};
+use spanlake_publish::{Delivered, Parcel, PublishLayer, Transport, Undelivered, ZmqPublisher, ZmqTransport};
+use spanlake_wire::zmtp::{GREETING, LONG as LONG_FRAME, put_frame, ready};
 use tracing_subscriber::prelude::*;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -20,12 +20,12 @@ const RECORDS: usize = 30_000;
 const MOST_BYTES: usize = 2000;
 
 /// A transport that has little time for each try from when it is hurried.
-struct Hurried {
-    transport: ZmqTransport,
+struct Hurried<T> {
+    transport: T,
     is_hurried: Arc<AtomicBool>,
 }
 
-impl Transport for Hurried {
+impl<T: Transport> Transport for Hurried<T> {
     fn name(&self) -> &str {
         self.transport.name()
     }
@@ -113,4 +113,50 @@ fn a_parcel_goes_on_where_the_time_was_over() {
         ending.join().expect("no panic")
     });
     assert_eq!((end.written, end.lost, end.pending), (RECORDS as u64, 1, 0), "{end:?}");
+}
+
+/// A subscriber to everything.
+fn subscribe(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(LONG)).expect("a time");
+    let mut bytes = [&GREETING[..], &ready("SUB")].concat();
+    put_frame(&mut bytes, 0, b"\x01");
+    stream.write_all(&bytes).expect("it listens");
+    stream.read_exact(&mut [0; GREETING.len()]).expect("a greeting");
+    frame(&mut stream);
+    stream
+}
+
+#[test]
+fn a_subscriber_for_whom_the_time_was_not_enough_takes_nothing_from_the_others() {
+    let publisher = ZmqPublisher::bind("127.0.0.1:0".parse().expect("an address")).patience(LONG);
+    let transport = publisher.build().expect("a transport");
+    let (address, subscribers) = (transport.address(), transport.subscribers());
+    let transport = Hurried { transport, is_hurried: Arc::new(AtomicBool::new(true)) };
+    let most = NonZeroUsize::new(64 << 20).expect("not zero");
+    let (layer, guard) =
+        PublishLayer::builder(transport).capacity_bytes(most).batch_bytes(most).build().expect("a layer");
+    let wait_for = |count: usize| {
+        let began = Instant::now();
+        while subscribers() != count {
+            assert!(began.elapsed() < LONG, "{} of {count} are there", subscribers());
+            std::thread::yield_now();
+        }
+    };
+    let _takes_nothing = subscribe(address);
+    wait_for(1);
+    let mut reader = BufReader::new(subscribe(address));
+    wait_for(2);
+    let reading = std::thread::spawn(move || {
+        // A topic and a body each.
+        (0..2 * 10_000).for_each(|_| drop(frame(&mut reader)));
+        reader
+    });
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let long = "long ".repeat(500);
+        (0..10_000).for_each(|row| tracing::info!("{row} {long}"));
+    });
+    assert!(guard.flush(LONG).is_complete());
+    let _stays = reading.join().expect("it gets all of them");
+    assert_eq!(subscribers(), 1, "who takes nothing is turned out");
 }

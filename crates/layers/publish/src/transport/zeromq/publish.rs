@@ -35,6 +35,9 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes that it has to take in that time.
 const STEP: usize = 64 << 10;
 
+/// How long it may take for that also where others took all the time that there was.
+const LAST_MOMENTS: Duration = Duration::from_millis(50);
+
 /// How long a subscriber may be silent, which is for ever: it need not say anything.
 const LONG: Duration = Duration::from_secs(86_400);
 
@@ -301,6 +304,9 @@ impl Subscriber {
             put_message(&mut bytes, topic.as_bytes(), body);
         }
         let mut writer = lock(&self.writer);
-        bytes.chunks(STEP).try_for_each(|step| writer.write(&mut &step[..], until.min(Instant::now() + patience)))
+        bytes.chunks(STEP).try_for_each(|step| {
+            let now = Instant::now();
+            writer.write(&mut &step[..], until.max(now + LAST_MOMENTS).min(now + patience))
+        })
     }
 }

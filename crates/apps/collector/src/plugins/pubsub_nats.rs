@@ -13,8 +13,11 @@ use tokio::runtime::{Builder, Runtime};
 use super::columns::Columns;
 use super::{Plugin, Portion};
 
-/// How long a server, and its answer to a portion, is waited for.
+/// How long a server, and its answer to some messages, is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes of messages behind which an answer is waited for: a portion may have more than a network takes in that time.
+const STEP_BYTES: usize = 256 << 10;
 
 /// The header by which a stream of JetStream, should the subject have one, knows what it has already.
 const MESSAGE_ID: &str = "Nats-Msg-Id";
@@ -23,6 +26,9 @@ const MESSAGE_ID: &str = "Nats-Msg-Id";
 const HEADER_BYTES: usize = 64;
 
 const SERVICE: &str = "NatsPlugin";
+
+/// Subject, id and payload.
+type Message = (String, String, Vec<u8>);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -96,8 +102,8 @@ impl NatsPlugin {
         Ok(Session { client, echo, inbox, runtime })
     }
 
-    /// The messages of a portion: subject, id and payload.
-    fn messages(&mut self, portion: &Portion<'_>) -> Vec<(String, String, Vec<u8>)> {
+    /// The messages of a portion.
+    fn messages(&mut self, portion: &Portion<'_>) -> Vec<Message> {
         let mut writer = scoped::Writer::new(self.form.system());
         let mut messages = Vec::new();
         for (place, record) in portion.records() {
@@ -122,14 +128,28 @@ impl Form {
 
 impl Session {
     /// The length of a message that is longer than the server takes, if there is one.
-    fn too_long(&self, messages: &[(String, String, Vec<u8>)]) -> Option<usize> {
+    fn too_long(&self, messages: &[Message]) -> Option<usize> {
         let most = self.client.max_payload();
         let mut sizes = messages.iter().map(|(_, id, payload)| HEADER_BYTES + id.len() + payload.len());
         sizes.find(|size| *size > most)
     }
 
     /// Publishes, and comes back when the server has all of it.
-    fn publish(&mut self, messages: Vec<(String, String, Vec<u8>)>) -> Result<(), BoxError> {
+    fn publish(&mut self, messages: Vec<Message>) -> Result<(), BoxError> {
+        let mut left = messages.into_iter().peekable();
+        while left.peek().is_some() {
+            let mut bytes = 0;
+            let step = std::iter::from_fn(|| {
+                let next = left.next_if(|_| bytes < STEP_BYTES)?;
+                bytes += next.2.len();
+                Some(next)
+            });
+            self.publish_some(step.collect())?;
+        }
+        Ok(())
+    }
+
+    fn publish_some(&mut self, messages: Vec<Message>) -> Result<(), BoxError> {
         let Self { client, echo, inbox, runtime } = self;
         let connection = client.server_info().client_id;
         let published = async {

@@ -1,5 +1,8 @@
 //! NATS, the real server, with a stream that has the subject: so that what nobody heard is there to be looked at.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use async_nats::jetstream;
@@ -130,6 +133,47 @@ fn what_is_longer_than_the_server_takes_goes_to_the_dead_letters_and_holds_up_no
     running.wait(|collector| collector.plugins()[0].written == 2);
     running.stop();
     assert_eq!(side.messages(), ["before", "after"]);
+}
+
+/// A way to a server by which so many bytes get in a second.
+fn slow_way(server: SocketAddr, bytes_per_second: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        while let Ok((mut near, _)) = listener.accept() {
+            let mut far = TcpStream::connect(server).expect("it listens");
+            let (mut back, mut to) = (far.try_clone().expect("a handle"), near.try_clone().expect("a handle"));
+            thread::spawn(move || std::io::copy(&mut back, &mut to));
+            thread::spawn(move || {
+                let mut bytes = vec![0; bytes_per_second / 20];
+                while let Ok(count @ 1..) = near.read(&mut bytes)
+                    && far.write_all(&bytes[..count]).is_ok()
+                {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                let _ = far.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn what_takes_a_slow_network_longer_than_an_answer_is_waited_for_arrives_too() {
+    let (mut side, stand) = (Nats::new(), Stand::new());
+    side.start();
+    // Without a plugin all of it waits in the queue, and comes at once afterwards.
+    let running = stand.run(stand.builder());
+    let text = "\u{1}".repeat(10_000);
+    publish(running.publisher().service("orders"), |_| (0..80).for_each(|row| tracing::info!(text, "{row}")));
+    running.stop();
+    let url = Secret::new(format!("nats://{}", slow_way(side.server.address, 640 << 10)));
+    let plugin = NatsPlugin::new(&url, SUBJECT).expect("a plugin");
+    let running = stand.run(stand.builder().plugin("nats", wanted(), plugin));
+    running.wait(|collector| collector.plugins()[0].written == 80);
+    assert_eq!(running.collector().plugins()[0].errors, 0);
+    running.stop();
+    assert_eq!(side.messages(), (0..80).map(|row| row.to_string()).collect::<Vec<_>>());
 }
 
 #[test]

@@ -18,16 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 const SERVICE: &str = "RedisPlugin";
 
-/// Adds entries, and behind them sets the mark. It is a script, because a transaction would set the mark also where an entry is
-/// refused.
+/// Adds entries, and behind them sets the mark; nothing where the mark is not what it was thought to be, because something that nobody
+/// waits for any more has arrived meanwhile. It is a script, because a transaction would set the mark also where an entry is refused.
 const ADD: &str = "\
-local at = 3
+if (redis.call('GET', KEYS[2]) or '') ~= ARGV[3] then return 0 end
+local at = 4
 while at <= #ARGV do
   local last = at + tonumber(ARGV[at])
   redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, at + 1, last))
   at = last + 1
 end
-redis.call('SET', KEYS[2], ARGV[2])";
+redis.call('SET', KEYS[2], ARGV[2])
+return 1";
 
 /// Writes to a stream of Redis with `XADD`, or to a channel with `PUBLISH`.
 ///
@@ -124,14 +126,15 @@ impl RedisPlugin {
             return Ok(session);
         };
         let mut command = redis::cmd("EVAL");
-        command.arg(ADD).arg(2).arg(key).arg(&mark).arg(max_len.get()).arg(last);
+        let done = session.done.map_or_else(String::new, |done| done.to_string());
+        command.arg(ADD).arg(2).arg(key).arg(&mark).arg(max_len.get()).arg(last).arg(done);
         for (_, record) in records {
             let pairs = self.pairs(record)?;
             command.arg(pairs.len()).arg(pairs);
         }
-        command.exec(&mut session.connection).map_err(failed)?;
+        let is_added: bool = command.query(&mut session.connection).map_err(failed)?;
         session.done = Some(last);
-        Ok(session)
+        if is_added { Ok(session) } else { Err(overtaken()) }
     }
 
     fn publish(&mut self, portion: &Portion<'_>, name: &str) -> Result<Session, Error> {
@@ -174,6 +177,11 @@ fn failed(error: RedisError) -> Error {
     let is_no_stream = error.code() == Some("WRONGTYPE") || error.to_string().contains("WRONGTYPE");
     let failed = failed.caused_by(error);
     if is_no_stream { failed } else { failed.recoverable() }
+}
+
+fn overtaken() -> Error {
+    let why = "what was sent before arrived late";
+    Error::new(Stage::Handler, SERVICE, Category::Io, why).recoverable()
 }
 
 impl std::fmt::Debug for RedisPlugin {

@@ -1,8 +1,5 @@
 //! NATS, the real server, with a stream that has the subject: so that what nobody heard is there to be looked at.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::thread;
 use std::time::Duration;
 
 use async_nats::jetstream;
@@ -15,7 +12,7 @@ use spanlake_core::Secret;
 use tokio::runtime::Runtime;
 
 use super::away::{Side, expected, is_away_and_comes_back, is_sent_again_after_a_crash, wanted};
-use super::server::{Server, free_address};
+use super::server::{Server, free_address, slow_way};
 use crate::collecting::stand::{LONG, Stand, publish};
 
 const SUBJECT: &str = "spanlake.records";
@@ -133,29 +130,6 @@ fn what_is_longer_than_the_server_takes_goes_to_the_dead_letters_and_holds_up_no
     running.wait(|collector| collector.plugins()[0].written == 2);
     running.stop();
     assert_eq!(side.messages(), ["before", "after"]);
-}
-
-/// A way to a server by which so many bytes get in a second.
-fn slow_way(server: SocketAddr, bytes_per_second: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        while let Ok((mut near, _)) = listener.accept() {
-            let mut far = TcpStream::connect(server).expect("it listens");
-            let (mut back, mut to) = (far.try_clone().expect("a handle"), near.try_clone().expect("a handle"));
-            thread::spawn(move || std::io::copy(&mut back, &mut to));
-            thread::spawn(move || {
-                let mut bytes = vec![0; bytes_per_second / 20];
-                while let Ok(count @ 1..) = near.read(&mut bytes)
-                    && far.write_all(&bytes[..count]).is_ok()
-                {
-                    thread::sleep(Duration::from_millis(50));
-                }
-                let _ = far.shutdown(Shutdown::Both);
-            });
-        }
-    });
-    address
 }
 
 #[test]

@@ -10,7 +10,7 @@ use spanlake_core::{Secret, SinkState};
 use super::away::{
     Side, expected, is_away_and_comes_back, is_away_while_the_collector_restarts, is_sent_again_after_a_crash, wanted,
 };
-use super::server::{Server, free_address};
+use super::server::{Server, free_address, slow_way};
 use crate::collecting::stand::{LONG, Stand, publish};
 
 struct Redis {
@@ -139,6 +139,31 @@ fn a_channel_is_heard_by_who_listens() {
     });
     assert_eq!(messages.collect::<Vec<_>>(), expected(&["before"]));
     running.stop();
+}
+
+#[test]
+fn what_arrives_after_nobody_waits_for_the_answer_any_more_is_there_once() {
+    let (mut side, stand) = (Redis::new(Fields::Columns), Stand::new());
+    side.start();
+    // Without a plugin all of it waits in the queue, and comes at once afterwards.
+    let running = stand.run(stand.builder());
+    let text = "\u{1}".repeat(10_000);
+    publish(running.publisher().service("orders"), |_| (0..80).for_each(|row| tracing::info!(text, "{row}")));
+    running.stop();
+    let url = Secret::new(format!("redis://{}/0", slow_way(side.server.address, 400 << 10)));
+    let plugin = RedisPlugin::stream(&url, KEY, NonZeroU64::new(1000).expect("not zero")).expect("a plugin");
+    let running = stand.run(stand.builder().plugin("redis", wanted(), plugin));
+    running.wait(|collector| collector.plugins()[0].written == 80);
+    assert!(running.collector().plugins()[0].errors > 0, "an answer came too late");
+    running.stop();
+    // What is still on its way comes to its end, and then there is nobody but who asks here.
+    let until = std::time::Instant::now() + LONG;
+    let mut asking = side.connect();
+    while redis::cmd("CLIENT").arg("LIST").query::<String>(&mut asking).expect("a list").lines().count() > 1 {
+        assert!(std::time::Instant::now() < until, "somebody stays");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(side.messages(), (0..80).map(|row| row.to_string()).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! A server that a test starts and ends: on a free port of this machine, with its data in a folder.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -33,7 +35,7 @@ impl Server {
         while TcpStream::connect(self.address).is_err() {
             assert!(Instant::now() < until, "it does not listen");
             assert_eq!(running.try_wait().expect("its state"), None, "it has ended");
-            std::thread::yield_now();
+            thread::yield_now();
         }
         self.running = Some(running);
     }
@@ -68,4 +70,28 @@ impl Drop for Server {
 /// One that nobody has at this moment.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
+
+/// A way to a server by which so many bytes get in a second.
+#[cfg(any(feature = "nats", feature = "redis"))]
+pub(crate) fn slow_way(server: SocketAddr, bytes_per_second: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        while let Ok((mut near, _)) = listener.accept() {
+            let mut far = TcpStream::connect(server).expect("it listens");
+            let (mut back, mut to) = (far.try_clone().expect("a handle"), near.try_clone().expect("a handle"));
+            thread::spawn(move || std::io::copy(&mut back, &mut to));
+            thread::spawn(move || {
+                let mut bytes = vec![0; bytes_per_second / 20];
+                while let Ok(count @ 1..) = near.read(&mut bytes)
+                    && far.write_all(&bytes[..count]).is_ok()
+                {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                let _ = far.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    address
 }

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::{Plugin, Portion};
-use crate::receive::zmtp::{Connection, Said};
+use crate::receive::zmtp::{Connection, Said, notice_silence};
 
 /// How long a subscriber is waited for that does not take what it asked for; then it is hung up on.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -196,6 +196,10 @@ async fn listen(listener: TcpListener, subscribers: Subscribers, most: usize) {
 
 /// Has a subscriber get what it asks for, until it goes or is hung up on.
 async fn serve(stream: TcpStream, subscribers: Subscribers, _permit: OwnedSemaphorePermit) {
+    // Who is gone would have its place for ever where it asked for nothing that is said.
+    if notice_silence(&stream).is_err() {
+        return;
+    }
     let Ok(connection) = Connection::greet(stream, "PUB", TOPIC_BYTES).await else {
         return;
     };

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::accept;
-use super::zmtp::Connection;
+use super::zmtp::{Connection, notice_silence};
 use crate::http::Policy;
 use crate::intake::{Intake, Reason};
 
@@ -146,6 +146,10 @@ struct Door {
 impl Door {
     /// Takes what one peer sends, until it goes.
     async fn pull(self, stream: TcpStream, peer: String, _permit: OwnedSemaphorePermit) {
+        // Who is gone would have its place for ever.
+        if let Err(error) = notice_silence(&stream) {
+            return refuse_io(&self.intake, error.kind());
+        }
         let mut connection =
             match Connection::greet(BufReader::with_capacity(READ_BYTES, stream), "PULL", self.most_bytes).await {
                 Ok(connection) => connection,
@@ -216,6 +220,7 @@ impl Subscribe {
     }
 
     async fn take(&self, stream: TcpStream, intake: &Intake, sender: &mpsc::Sender<Arrived>) -> std::io::Result<()> {
+        notice_silence(&stream)?;
         let mut connection =
             Connection::greet(BufReader::with_capacity(READ_BYTES, stream), "SUB", self.message_bytes).await?;
         for topic in notification::subscriptions(self.level) {

@@ -6,10 +6,12 @@
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use spanlake_wire::zmtp::{self, COMMAND, GREETING, LONG, MORE, put_frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 #[cfg(feature = "pubsub-zeromq")]
 use tokio::io::{Join, ReadHalf, Sink, WriteHalf};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Longest command that anybody needs.
@@ -23,6 +25,11 @@ const MOST_FRAMES: usize = 8;
 
 /// How long a greeting may take.
 const GREETING_TIME: Duration = Duration::from_secs(10);
+
+/// After how long a silence the system asks the peer's whether the connection is there, how often it asks again, and how many times.
+const SILENCE: Duration = Duration::from_secs(10);
+const ASK_EVERY: Duration = Duration::from_secs(5);
+const ASK_TIMES: u32 = 3;
 
 /// A connection over which messages come.
 pub struct Connection<S> {
@@ -141,6 +148,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.stream.write_all(frame).await?;
         self.stream.flush().await
     }
+}
+
+/// Has a connection end whose peer is gone without a word, as by a power cut. Nothing else would show that to who only listens.
+pub(crate) fn notice_silence(stream: &TcpStream) -> Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, SILENCE)?;
+    sockopt::set_tcp_keepintvl(stream, ASK_EVERY)?;
+    Ok(sockopt::set_tcp_keepcnt(stream, ASK_TIMES)?)
 }
 
 fn malformed(why: &'static str) -> Error {

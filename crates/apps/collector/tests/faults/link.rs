@@ -87,6 +87,12 @@ impl Link {
         }
     }
 
+    /// The far side knows nothing any more of connections to this port, as after its power was cut, and where the link swallows that
+    /// it says so, nobody hears it.
+    pub(crate) fn forget(&self, port: u16) {
+        self.run_far(&["ss", "--kill", "--tcp", "state", "connected", &format!("( sport = :{port} )")]);
+    }
+
     /// As if nothing had been.
     pub(crate) fn mend(&self) {
         run(&["ip", "link", "set", "near", "up"]);

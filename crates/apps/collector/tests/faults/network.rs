@@ -3,17 +3,20 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use spanlake_query::Format;
+use spanlake_core::Secret;
+use spanlake_publish::{HttpTransport, PublishLayer};
+use spanlake_query::{Filter, Format, Lake};
 use spanlake_testkit::apart::in_own_network;
+use tracing_subscriber::prelude::*;
 
 use crate::LONG;
 use crate::daemon::{Daemon, Place};
 use crate::dice::Dice;
 use crate::link::{Link, Road};
 use crate::oracle::{Found, Said, assert_whole, await_whole};
-use crate::program::{Program, Settings, Told, Transport};
+use crate::program::{Program, Settings, TOKEN, Told, Transport};
 
 /// What is done to the link, each of it several times.
 const FAULTS: [&str; 5] = ["cut", "deaf", "mute", "deaf and mute", "deaf and mute, and the collector killed behind it"];
@@ -106,6 +109,47 @@ fn packets_that_are_lost_late_doubled_and_out_of_order_change_nothing() {
         await_whole(&place.lake(), &said, LONG);
         daemon.end();
         println!("{} events; packets: {}", assert_whole(&place.lake(), &said).events(), road.end());
+    });
+}
+
+/// Has the publisher say something again and again until it is in the lake of who subscribes.
+fn await_heard(publisher: &Place, subscriber: &Place, text: &str) {
+    let transport = HttpTransport::new(publisher.url()).token(Secret::new(TOKEN.to_owned())).build();
+    let (layer, guard) = PublishLayer::builder(transport.expect("a transport")).build().expect("a layer");
+    let until = Instant::now() + LONG;
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let is_heard = || {
+            let lake = Lake::open(subscriber.lake()).ok()?;
+            Some(lake.read(&Filter::new()).ok()?.any(|record| record.message == text))
+        };
+        while is_heard() != Some(true) {
+            assert!(Instant::now() < until, "`{text}` is not heard");
+            tracing::info!("{text}");
+            let _ = guard.flush(Duration::from_millis(200));
+        }
+    });
+}
+
+#[test]
+fn a_publisher_that_went_while_nobody_could_tell_is_come_back_to() {
+    let test = "network::a_publisher_that_went_while_nobody_could_tell_is_come_back_to";
+    in_own_network(test, |folder| {
+        let link = Link::cable();
+        let (address, listen) = (SocketAddr::new(link.far, 4600), SocketAddr::new(link.far, 5011));
+        let plugin = format!("  loud: {{ kind: pubsub_zeromq, listen: \"{listen}\" }}\n");
+        let publisher = Place::at(&folder.join("far"), address, "1 GiB", &plugin).run_by(link.on_the_far_side());
+        let receive = format!("receive: {{ zeromq_subscribe: {{ far: {{ publisher: \"{listen}\" }} }} }}\n");
+        let subscriber = Place::new(&folder.join("near"), "1 GiB", &receive);
+        let (daemon, near) = (publisher.start(), subscriber.start());
+        await_heard(&publisher, &subscriber, "before");
+        link.swallow(true, true);
+        link.forget(listen.port());
+        daemon.kill();
+        let daemon = publisher.start();
+        link.mend();
+        await_heard(&publisher, &subscriber, "after");
+        near.end();
+        daemon.end();
     });
 }
 

@@ -78,21 +78,24 @@ impl Orphans {
         None
     }
 
-    /// Sends the next of them; an error is that it may be tried again.
+    /// Sends the next of them, at least a parcel, and no more from then on; gives whether all are there. An error is that it may be
+    /// tried again.
     pub(crate) fn send(
         &mut self,
         transport: &mut dyn Transport,
         batch_bytes: usize,
+        until: Instant,
         mut note: impl FnMut(&Error),
-    ) -> Result<(), (Error, Option<Duration>)> {
+    ) -> Result<bool, (Error, Option<Duration>)> {
         while let Some(mut orphan) = self.next() {
-            if let Err(error) = orphan.send(transport, batch_bytes, &*self.disk, &mut note) {
+            let sent = orphan.send(transport, batch_bytes, &*self.disk, until, &mut note);
+            if !matches!(sent, Ok(true)) {
                 self.begun = Some(orphan);
-                return Err(error);
+                return sent;
             }
             self.finish(orphan);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Everything of it is there. Where its files cannot be removed it is sent again at the next start, and stored once.
@@ -135,8 +138,9 @@ impl Adopted {
         transport: &mut dyn Transport,
         batch_bytes: usize,
         disk: &dyn Disk,
+        until: Instant,
         mut note: impl FnMut(&Error),
-    ) -> Result<(), (Error, Option<Duration>)> {
+    ) -> Result<bool, (Error, Option<Duration>)> {
         let mut most_bytes = batch_bytes;
         while !self.outbox.is_empty() {
             let sequence = self.outbox.lowest_number();
@@ -149,6 +153,9 @@ impl Adopted {
                     most_bytes = batch_bytes;
                     delivered.complaint.iter().for_each(&mut note);
                     self.settle(count, &delivered.refused, disk);
+                    if until <= Instant::now() {
+                        break;
+                    }
                 }
                 Err(Undelivered::TooMany(_) | Undelivered::Never(_)) if count > 1 => most_bytes = 0,
                 Err(Undelivered::TooMany(error) | Undelivered::Never(error)) => {
@@ -159,7 +166,7 @@ impl Adopted {
                 Err(Undelivered::NotNow(error, after)) => return Err((error, after)),
             }
         }
-        Ok(())
+        Ok(self.outbox.is_empty())
     }
 
     /// Forgets the first segments, and keeps a copy of those that were refused.

@@ -12,7 +12,7 @@ use spanlake_core::spool::OpenTasks;
 use spanlake_core::{Buffer, Category, Error, Loss, SinkState, Stage};
 use spanlake_wire::exchange::Stream;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Wished};
 use crate::orphans::Orphans;
 use crate::outbox::{Numbered, Outbox};
 use crate::pace::Pace;
@@ -81,7 +81,7 @@ impl Publisher {
     /// Sends what there is, if it may; gives whether this was the last time.
     fn round(&mut self) -> bool {
         let wished = self.desk.wished();
-        let is_late = wished.stop_at.is_some_and(|at| at <= Instant::now());
+        let is_late = is_late(&wished);
         if self.may_try(wished.number.is_some()) && self.send_all(wished.number.is_none()) {
             wished.number.into_iter().for_each(|number| self.answer(number));
             if wished.stop_at.is_some() {
@@ -113,7 +113,17 @@ impl Publisher {
         if polls && self.outbox.is_empty() && !self.poll() {
             return false;
         }
-        self.send_outbox() && self.send_orphans()
+        while self.send_outbox() {
+            match self.send_orphans() {
+                // What is recorded meanwhile goes between: there may be much more of them than the buffer has room for.
+                Some(false) if !is_late(&self.desk.wished()) => {
+                    self.checkpoint(false);
+                    self.drain();
+                }
+                all => return all == Some(true),
+            }
+        }
+        false
     }
 
     fn drain(&mut self) {
@@ -162,13 +172,16 @@ impl Publisher {
         true
     }
 
-    fn send_orphans(&mut self) -> bool {
+    /// Sends what dead processes left, as long as nothing else is to be sent; gives whether all of it is there, or nothing when that
+    /// failed.
+    fn send_orphans(&mut self) -> Option<bool> {
         let (desk, batch_bytes) = (&self.desk, self.rhythm.batch_bytes);
-        match self.orphans.send(&mut *self.transport, batch_bytes, |error| note(desk, error)) {
-            Ok(()) => true,
+        let until = Instant::now() + self.rhythm.send_every;
+        match self.orphans.send(&mut *self.transport, batch_bytes, until, |error| note(desk, error)) {
+            Ok(is_all) => Some(is_all),
             Err((error, after)) => {
                 self.fail(&error, after);
-                false
+                None
             }
         }
     }
@@ -245,6 +258,11 @@ impl Publisher {
         let next = wished.stop_at.map_or(next, |at| next.min(at));
         thread::park_timeout(next.saturating_duration_since(Instant::now()));
     }
+}
+
+/// Whether the time to stop has come.
+fn is_late(wished: &Wished) -> bool {
+    wished.stop_at.is_some_and(|at| at <= Instant::now())
 }
 
 fn note(desk: &Desk, error: &Error) {

@@ -1,11 +1,12 @@
 //! What the layer records arrives once, whatever the other side does, or is counted.
 
 use std::num::NonZeroUsize;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use spanlake_core::{Cause, Kind, LevelFilter, Policy, Report, SinkState};
-use spanlake_publish::{Guard, PublishLayer, PublishLayerBuilder};
-use spanlake_wire::exchange::Verbosity;
+use spanlake_publish::{Delivered, Guard, Parcel, PublishLayer, PublishLayerBuilder, Transport, Undelivered};
+use spanlake_wire::exchange::{Stream, Verbosity};
 use tracing_subscriber::prelude::*;
 
 use crate::receiver::{Behaviour, Receiver};
@@ -281,6 +282,58 @@ fn what_is_never_taken_of_a_dead_process_does_not_hold_up_the_rest() {
         let parcels = receiver.state(|state| state.parcels);
         assert!(parcels < 100, "{parcels}");
     }
+}
+
+/// Asks before each parcel.
+struct Asking {
+    receiver: Receiver,
+    asks: mpsc::Sender<Stream>,
+    may: mpsc::Receiver<()>,
+}
+
+impl Transport for Asking {
+    fn name(&self) -> &str {
+        "asking"
+    }
+
+    fn send(&mut self, parcel: &Parcel<'_>, until: Instant) -> Result<Delivered, Undelivered> {
+        self.asks.send(parcel.stream().clone()).expect("somebody is asked");
+        self.may.recv().expect("an answer");
+        self.receiver.send(parcel, until)
+    }
+}
+
+#[test]
+fn what_dead_processes_left_does_not_hold_up_the_living() {
+    const LEFT: usize = 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    leave(folder.path(), || {
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        for row in 0..LEFT {
+            let dispatch = dispatch.clone();
+            let work = move || tracing::dispatcher::with_default(&dispatch, || tracing::info!(row, "left"));
+            std::thread::spawn(work).join().expect("a thread");
+        }
+    });
+    let ((asks, asked), (let_go, may)) = (mpsc::channel(), mpsc::channel());
+    let receiver = Receiver::default();
+    let transport = Asking { receiver: receiver.clone(), asks, may };
+    let builder = PublishLayer::builder(transport).spool(folder.path()).send_every(Duration::ZERO);
+    let builder = builder.batch_bytes(NonZeroUsize::MIN);
+    let mut streams = Vec::new();
+    let guard = publish(builder, |_| {
+        while streams.len() <= LEFT {
+            streams.push(asked.recv_timeout(LONG).expect("a parcel"));
+            if streams.len() == 1 {
+                tracing::info!("living");
+            }
+            let_go.send(()).expect("it waits");
+        }
+    });
+    let living = streams.iter().position(|stream| *stream != streams[0]);
+    assert!(living.is_some_and(|at| at < LEFT / 2), "{living:?} of {LEFT}");
+    guard.shutdown(LONG).expect("an end in time");
+    assert_eq!(receiver.records().len(), LEFT + 1);
 }
 
 #[test]

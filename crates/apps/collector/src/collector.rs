@@ -208,7 +208,6 @@ impl CollectorBuilder {
         let control = Arc::new(Control::open(&folder, disk)?);
         let canary = Arc::new(Canary::new(&Source::this_process("spanlaked")));
         let crew = Arc::new(Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.clone()));
-        plugins.into_iter().try_for_each(|asked| crew.begin(asked, flush_every))?;
         let intake = Intake::new(Arc::clone(&queue));
         let room = tokio::sync::Semaphore::new(limits.held_bytes.div_ceil(1024));
         let policy = Arc::new(Mutex::new(Arc::new(Policy::new(tokens, limits))));
@@ -219,6 +218,11 @@ impl CollectorBuilder {
         receiving.extend(subscriptions.into_iter().map(|subscribe| subscribe.begin(intake.clone())));
         #[cfg(feature = "nats")]
         let jetstreams = jetstream::begin(jetstreams, &folder, &intake, &control, &mut receiving)?;
+        // Behind what may fail: a plugin that has begun holds the queue until it is told to end.
+        plugins
+            .into_iter()
+            .try_for_each(|asked| crew.begin(asked, flush_every))
+            .inspect_err(|_| crew.end(NOT_AT_ALL))?;
         let health = Health {
             canary: Arc::clone(&canary),
             crew: Arc::clone(&crew),
@@ -356,7 +360,10 @@ fn strangers(address: SocketAddr) -> Error {
     Error::new(Stage::Configuration, "Collector", Category::Validation, why).with("address", address)
 }
 
-/// How long plugins may go on with what is in the queue.
+/// How long plugins may go on with what is in the queue where one of them cannot begin.
+const NOT_AT_ALL: Duration = Duration::ZERO;
+
+/// The same at an end.
 const LAST_DELIVERIES: Duration = Duration::from_secs(5);
 
 /// How long the queue may take for its last sync.

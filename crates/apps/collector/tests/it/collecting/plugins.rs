@@ -1,8 +1,10 @@
 //! Plugins get what they are to get, and one that fails holds up no other.
 
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use spanlake_collector::receive::Pull;
 use spanlake_collector::{LakePlugin, Match, Plugin, Portion};
 use spanlake_core::{Category, Error, LevelFilter, SinkState, Stage};
 
@@ -148,4 +150,13 @@ fn what_a_plugin_had_not_got_when_the_collector_stopped_is_there_at_the_next_sta
     running.wait(|collector| collector.plugins()[0].written >= 100);
     running.stop();
     assert_eq!(test.messages(), (0..100).map(|row| row.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_start_that_fails_lets_go_of_the_queue() {
+    let (stand, taken) = (Stand::new(), TcpListener::bind("127.0.0.1:0").expect("an address"));
+    let builder = || stand.builder().plugin("test", Match::default(), Test::default());
+    let pull = Pull::new(taken.local_addr().expect("an address"));
+    stand.fails(builder().pull(pull));
+    stand.run(builder()).stop();
 }

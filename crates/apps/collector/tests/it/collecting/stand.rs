@@ -61,6 +61,11 @@ impl Stand {
         Running { stand: self, address: collector.address(), collector: Some(collector) }
     }
 
+    /// Tries to start one that cannot be.
+    pub(crate) fn fails(&self, builder: CollectorBuilder) {
+        self.runtime.block_on(builder.start()).expect_err("it cannot be");
+    }
+
     /// What the lake has, but for canaries.
     pub(crate) fn records(&self) -> Vec<OwnedRecord> {
         let lake = Lake::open(self.lake()).expect("a lake");

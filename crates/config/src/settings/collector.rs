@@ -7,8 +7,6 @@ use spanlake_core::{LevelFilter, Secret};
 
 pub use super::jetstream::JetstreamReceiver;
 use super::{FileSink, Moment, RollingFileSink, Store, StreamSink};
-use crate::config::Whole;
-use crate::fault::Fault;
 use crate::node::Node;
 use crate::reader::{Fields, Reader, Setting};
 use crate::setting::{Entries, Placed, Toggle};
@@ -62,7 +60,7 @@ table! {
         /// From when on it opens nothing.
         pub expires: Option<Moment>,
     }
-    wrong = has_one_secret;
+    wrong = wrong_with_token;
 }
 
 words! {
@@ -411,9 +409,11 @@ fn has_both_or_none(client: &ClientSide) -> Wrong {
     is_one.then_some(("a certificate goes with its key", "both of `certificate` and `key`, or none"))
 }
 
-fn has_one_secret(token: &Token) -> Wrong {
+fn wrong_with_token(token: &Token) -> Wrong {
     let is_one = token.secret.is_some() != token.file.is_some();
-    (!is_one).then_some(("a token stands here or in a file", "one of `secret` and `file`"))
+    let has_one = (!is_one).then_some(("a token stands here or in a file", "one of `secret` and `file`"));
+    let opens = token.rights.is_empty().then_some(("the token opens nothing", "`rights`, such as `[publish]`"));
+    has_one.or(opens)
 }
 
 /// What is wrong with a plugin's own keys together.
@@ -456,40 +456,4 @@ impl Setting for Plugin {
         refuse_wrong(wrong_with(&kind), node, known_faults, reader)?;
         Some(Self { kind, common: common? })
     }
-}
-
-// === impl Collector ===
-
-impl Whole for Collector {
-    const TITLE: &'static str = "spanlaked";
-
-    fn check(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if let Some(pull) = self.receive.zeromq_pull.on()
-            && pull.listen.parse::<std::net::SocketAddr>().is_err()
-        {
-            faults.push(no_address(&pull.listen, "receive.zeromq_pull.listen"));
-        }
-        for (name, plugin) in self.plugins.iter() {
-            if let PluginKind::PubsubZeromq(socket) = &plugin.kind
-                && socket.listen.parse::<std::net::SocketAddr>().is_err()
-            {
-                faults.push(no_address(&socket.listen, &format!("plugins.{name}.listen")));
-            }
-        }
-        match self.listen.parse::<std::net::SocketAddr>() {
-            Err(_) => faults.push(no_address(&self.listen, "listen")),
-            Ok(address) if !address.ip().is_loopback() && self.tokens.iter().next().is_none() => {
-                let fault = Fault::new(self.listen.span, "strangers would be let in").key("listen");
-                faults.push(fault.expected("an address of the own machine, or `tokens`"));
-            }
-            Ok(_) => {}
-        }
-        faults
-    }
-}
-
-fn no_address(listen: &Placed<String>, key: &str) -> Fault {
-    let fault = Fault::new(listen.span, "this is no address").key(key);
-    fault.expected("an address and a port, such as `127.0.0.1:4600` or `[::1]:4600`")
 }

@@ -11,6 +11,7 @@ mod processors;
 mod records;
 mod etl;
 pub mod collector;
+mod addresses;
 mod jetstream;
 
 pub use etl::{Etl, Label, Lineage, LineageFile, LineageHttp, Store};

@@ -51,6 +51,22 @@ impl Access {
         }
     }
 
+    /// Fails where the URL is none, or a file that is named cannot be read or used. It asks no server.
+    pub fn check(&self) -> Result<(), Error> {
+        self.name()?;
+        self.tls()?;
+        if let Some(file) = &self.credentials {
+            let unread = |error| invalid(self.service, "cannot read the credentials").caused_by(error);
+            let unread = |error| unread(error).with("file", file.display());
+            let text = std::fs::read_to_string(file).map_err(unread)?;
+            // An error has no cause: it might quote a key.
+            let unusable =
+                |_| invalid(self.service, "there is no user in the credentials").with("file", file.display());
+            ConnectOptions::new().credentials(&text).map_err(unusable)?;
+        }
+        Ok(())
+    }
+
     /// A connection, which comes back by itself when the server was away.
     pub async fn connect(&self) -> Result<Client, BoxError> {
         let mut options = ConnectOptions::new()

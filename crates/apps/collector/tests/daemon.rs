@@ -221,7 +221,22 @@ fn that_nothing_takes_what_comes_is_said() {
 fn a_check_finds_what_a_start_would_find() {
     for (wrong, told) in [
         ("  site: { kind: forward, url: 'ftp://127.0.0.1' }\n", "site"),
+        ("  ../lake: { kind: lake, path: lake }\n", "../lake"),
         ("tls: { certificate: nothing.pem, key: nothing.pem }\n", "nothing.pem"),
+        #[cfg(feature = "nats")]
+        ("receive: { jetstream: { site: { url: 'http://127.0.0.1' } } }\n", "site"),
+        #[cfg(feature = "nats")]
+        ("receive: { jetstream: { site: { url: 'nats://127.0.0.1', stream: a.b } } }\n", "site"),
+        #[cfg(feature = "nats")]
+        (
+            "receive: { jetstream: { site: { url: 'nats://127.0.0.1', client: { roots: nothing.pem } } } }\n",
+            "nothing.pem",
+        ),
+        #[cfg(feature = "nats")]
+        (
+            "receive: { jetstream: { site: { url: 'nats://127.0.0.1', credentials: operator.token } } }\n",
+            "operator.token",
+        ),
     ] {
         let stand = Stand::with(&format!("{CONFIG}{wrong}"));
         for command in ["check", "run"] {

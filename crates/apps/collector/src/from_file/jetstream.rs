@@ -8,9 +8,11 @@ use crate::collector::CollectorBuilder;
 #[cfg(feature = "nats")]
 pub(super) fn add(mut builder: CollectorBuilder, settings: &settings::Collector) -> Result<CollectorBuilder, Error> {
     for (name, asked) in settings.receive.jetstream.iter() {
+        let named = |error: Error| error.with("receiver", name);
         let mut jetstream = crate::receive::JetStream::new(&asked.url, &asked.stream, &asked.consumer);
         let (access, client) = (jetstream.access(), &asked.client);
-        access.token = client.token_file.as_deref().map(|file| super::read_token(file.as_ref())).transpose()?;
+        let token = client.token_file.as_deref().map(|file| super::read_token(file.as_ref())).transpose();
+        access.token = token.map_err(named)?;
         access.credentials = asked.credentials.as_ref().map(Into::into);
         access.roots = client.roots.as_ref().map(Into::into);
         access.client = client.certificate.as_ref().zip(client.key.as_ref()).map(|(one, key)| (one.into(), key.into()));
@@ -19,6 +21,7 @@ pub(super) fn add(mut builder: CollectorBuilder, settings: &settings::Collector)
         jetstream.segment_bytes = super::memory(settings.limits.batch);
         (jetstream.ack_wait, jetstream.in_flight) = (asked.ack_wait, asked.in_flight);
         jetstream.tells_levels = asked.levels;
+        jetstream.check(name).map_err(named)?;
         builder = builder.jetstream(name, jetstream);
     }
     Ok(builder)

@@ -21,7 +21,7 @@ use spanlake_wire::level::Severity;
 
 use crate::collector::{Collector, CollectorBuilder};
 use crate::http::{Limits, Tls};
-use crate::plugins::{BucketPlugin, Formats, LakePlugin, Match, SinkPlugin};
+use crate::plugins::{BucketPlugin, Formats, LakePlugin, Match, SinkPlugin, check_name};
 use crate::queue::Options;
 use crate::receive::{Pull, Subscribe};
 use crate::tokens::{Right, Token, Tokens};
@@ -45,6 +45,7 @@ pub fn from_settings(config: &CollectorConfig) -> Result<CollectorBuilder, Error
     builder = receive(builder, &settings.receive)?;
     builder = jetstream::add(builder, settings)?;
     for (name, plugin) in settings.plugins.iter() {
+        check_name(name)?;
         let added = add(builder, name, plugin, settings.queue.folder.as_ref());
         builder = added.map_err(|error| error.with("plugin", name))?.made_of(plugin);
     }

@@ -9,7 +9,7 @@ use spanlake_core::clock::utc_now_ns;
 use spanlake_core::sync::{Mutex, lock};
 use spanlake_core::{Category, Error, Stage};
 
-use super::{Dead, Match, Plugin, PluginReport, Runner, Steering};
+use super::{Dead, Match, Plugin, PluginReport, Runner, Steering, check_name};
 use crate::health::Canary;
 use crate::queue::Queue;
 
@@ -55,6 +55,7 @@ impl Crew {
     /// Has a plugin begin where its name was in the queue.
     pub(crate) fn begin(&self, asked: Asked, flush_every: Duration) -> Result<(), Error> {
         let Asked { name, wanted, plugin, settings } = asked;
+        check_name(&name)?;
         let mut members = lock(&self.members);
         if members.iter().any(|member| member.name == name) {
             return Err(twice(&name));

@@ -47,7 +47,7 @@ pub use runner::{Dead, PluginReport};
 pub(crate) use runner::{Runner, Steering};
 pub use sink::SinkPlugin;
 
-use spanlake_core::Error;
+use spanlake_core::{Category, Error, Stage};
 
 /// A place where records end. It lives on a thread of its own and may block there.
 ///
@@ -76,4 +76,14 @@ pub trait Plugin: Send {
     fn resume(&mut self, _note: &[u8]) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// Fails where a plugin may not be called so: files are named after it.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if !name.is_empty() && name.bytes().all(is_fit) {
+        return Ok(());
+    }
+    let why = "names of plugins are of letters, digits, `-` and `_`";
+    Err(Error::new(Stage::Configuration, "Plugin", Category::Validation, why).with("plugin", name))
 }

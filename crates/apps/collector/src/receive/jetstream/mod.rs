@@ -126,9 +126,10 @@ impl JetStream {
         Ok((Receiving { open, keeper, address: None }, counts))
     }
 
-    fn check(&self, name: &str) -> Result<(), Error> {
+    /// Fails where it makes no sense, or a file that is named cannot be read. It asks no server.
+    pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
         let invalid = |why: &str| Error::new(Stage::Configuration, SERVICE, Category::Validation, why);
-        self.access.name()?;
+        self.access.check()?;
         let is_name = |name: &str| {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         };

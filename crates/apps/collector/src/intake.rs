@@ -66,8 +66,10 @@ pub enum Reason {
     Damaged,
     /// A segment or a format of a newer version.
     Version,
-    /// An encoding that is not read, such as pickle, which would run code.
+    /// An encoding that is not read.
     Encoding,
+    /// A pickle: it is code, and nothing of it is looked at.
+    Pickle,
     /// The queue is full, or its disk.
     Full,
     /// The disk failed.
@@ -167,7 +169,7 @@ pub(crate) fn look_at(bytes: &[u8]) -> Result<u64, Reason> {
 
 impl Reason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unauthorized,
         Self::Expired,
         Self::Forbidden,
@@ -180,6 +182,7 @@ impl Reason {
         Self::Damaged,
         Self::Version,
         Self::Encoding,
+        Self::Pickle,
         Self::Full,
         Self::Disk,
     ];
@@ -209,6 +212,7 @@ impl Reason {
             Self::Damaged => "damaged",
             Self::Version => "version",
             Self::Encoding => "encoding",
+            Self::Pickle => "pickle",
             Self::Full => "full",
             Self::Disk => "disk",
         }

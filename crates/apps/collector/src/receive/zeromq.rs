@@ -278,7 +278,7 @@ fn refuse_io(intake: &Intake, kind: ErrorKind) {
 /// What the counters call it.
 pub(crate) fn reason(refusal: Refusal) -> Reason {
     match refusal {
-        Refusal::Pickle => Reason::Encoding,
+        Refusal::Pickle => Reason::Pickle,
         Refusal::TooLong | Refusal::TooDeep | Refusal::TooMany => Reason::TooLarge,
         _ => Reason::Malformed,
     }

@@ -4,10 +4,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use spanlake_collector::intake::Reason;
+use spanlake_collector::receive::Pull;
 use spanlake_collector::{Limits, Right, Token, Tokens};
 use spanlake_core::Secret;
 use spanlake_publish::HttpTransport;
 use spanlake_wire::batch::{BatchWriter, Entry};
+use spanlake_wire::zmtp;
 
 use super::stand::{LONG, Stand, publish, publisher};
 
@@ -121,4 +124,23 @@ fn strangers_are_not_let_in_by_mistake() {
     let error = runtime.block_on(builder.start()).expect_err("no token");
     assert!(error.to_string().contains("needs tokens"), "{error}");
     assert!(!stand.scratch.path().join("queue").exists(), "nothing was opened");
+}
+
+#[test]
+fn a_pickle_is_not_looked_at_and_what_comes_behind_it_is_kept() {
+    let stand = Stand::new();
+    let lake = spanlake_collector::LakePlugin::jsonl(stand.lake());
+    let pull = Pull::new("127.0.0.1:0".parse().expect("an address"));
+    let running = stand.run(stand.builder().pull(pull).plugin("lake", Default::default(), lake));
+    let at = running.collector().pulling().next().expect("it pulls");
+    let mut stream = TcpStream::connect(at).expect("a connection");
+    let mut said = [&zmtp::GREETING[..], &zmtp::ready("PUSH")].concat();
+    zmtp::put_message(&mut said, b"PLP", b"cos\nsystem\n(S'true'\ntR.");
+    zmtp::put_message(&mut said, b"PLJ", br#"{"message": "behind it", "levelno": 20, "name": "a"}"#);
+    stream.write_all(&said).expect("it listens");
+    running.wait(|collector| collector.received() == 1);
+    assert_eq!(running.collector().refused(Reason::Pickle), 1);
+    assert!(running.get("/metrics").contains("spanlaked_refused_total{reason=\"pickle\"} 1\n"));
+    running.stop();
+    assert_eq!(stand.messages().into_keys().collect::<Vec<_>>(), ["behind it"]);
 }

@@ -171,10 +171,6 @@ impl Session {
 
 impl Plugin for NatsPlugin {
     fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
-        let failed = |error: BoxError| {
-            let failed = Error::new(Stage::Handler, SERVICE, Category::Io, "the server does not take a portion");
-            failed.caused_by(error).recoverable()
-        };
         let messages = self.messages(portion);
         let mut session = self.session.take().map_or_else(|| self.connect(), Ok).map_err(failed)?;
         // Before anything is published, which would be there at each try.
@@ -185,13 +181,18 @@ impl Plugin for NatsPlugin {
         self.session = Some(session);
         too_long.map_or(Ok(()), |bytes| {
             let why = "the server takes no message as long as a record";
-            Err(Error::new(Stage::Handler, SERVICE, Category::Io, why).with("bytes", bytes))
+            Err(Error::new(Stage::Handler, SERVICE, Category::Validation, why).with("bytes", bytes))
         })
     }
 
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }
+}
+
+fn failed(error: BoxError) -> Error {
+    let failed = Error::new(Stage::Handler, SERVICE, Category::Io, "the server does not take a portion");
+    failed.caused_by(error).recoverable()
 }
 
 impl std::fmt::Debug for NatsPlugin {

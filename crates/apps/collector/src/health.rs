@@ -135,6 +135,24 @@ mod tests {
         }
     }
 
+    /// Can be reached, or not, and has nothing to keep.
+    struct Reached(bool);
+
+    impl Plugin for Reached {
+        fn write(&mut self, _: &Portion<'_>) -> Result<(), Error> {
+            panic!("nothing is meant for it")
+        }
+
+        fn flush(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn reach(&mut self) -> Result<(), Error> {
+            let away = Error::new(Stage::Handler, "Reached", Category::Io, "nobody is there").recoverable();
+            if self.0 { Ok(()) } else { Err(away) }
+        }
+    }
+
     #[test]
     fn what_is_not_durable_has_not_got_there() {
         let canary = Arc::new(Canary::new(&Source::this_process("spanlaked")));
@@ -143,9 +161,15 @@ mod tests {
         let (queue, _) = Queue::open(options, disk::real(), &[]).expect("a queue");
         let queue = Arc::new(queue);
         let crew = Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.path().to_owned());
-        for (name, forgets) in [("good", false), ("bad", true)] {
-            let plugin = Box::new(Forgetful(forgets));
-            let asked = Asked { name: name.to_owned(), wanted: Match::default(), plugin, settings: None };
+        let others = Match { services: vec!["orders".to_owned()], ..Match::default() };
+        let plugins: [(_, _, Box<dyn Plugin>); 4] = [
+            ("good", Match::default(), Box::new(Forgetful(false))),
+            ("bad", Match::default(), Box::new(Forgetful(true))),
+            ("there", others.clone(), Box::new(Reached(true))),
+            ("away", others, Box::new(Reached(false))),
+        ];
+        for (name, wanted, plugin) in plugins {
+            let asked = Asked { name: name.to_owned(), wanted, plugin, settings: None };
             crew.begin(asked, Duration::from_millis(10)).expect("a thread");
         }
         let made_at = Instant::now();
@@ -153,12 +177,13 @@ mod tests {
         queue.offer(delivery, |_| ());
         let is_there = |name: &str| lock(&canary.arrived)[name].0 > made_at;
         let until = made_at + Duration::from_secs(30);
-        while !is_there("good") || crew.reports().iter().any(|report| report.written == 0) {
+        let is_done = |report: &PluginReport| report.written > 0 || report.filtered > 0;
+        while !(is_there("good") && is_there("there") && crew.reports().iter().all(is_done)) {
             assert!(Instant::now() < until, "it did not get there");
             std::thread::yield_now();
         }
         std::thread::sleep(Duration::from_millis(100));
-        assert!(!is_there("bad"));
+        assert!(!is_there("bad") && !is_there("away"));
     }
 
     #[test]

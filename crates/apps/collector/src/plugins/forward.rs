@@ -22,6 +22,9 @@ const BATCH_BYTES: usize = 4 << 20;
 /// describes its tasks anew, and a context that was there once may be in every one of them.
 const PARTS: u64 = 1 << 20;
 
+/// As whom it asks whether the other side is there.
+const ASKING: &str = "spanlaked/reach";
+
 const SERVICE: &str = "ForwardPlugin";
 
 /// Sends segments on to the endpoint of another collector, which acknowledges them when they are synced to its disk.
@@ -118,6 +121,12 @@ impl Plugin for ForwardPlugin {
 
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn reach(&mut self) -> Result<(), Error> {
+        self.pause.check(|| self.client.failed("the other collector asked to be left alone"))?;
+        let stream = Stream { sender: ASKING.to_owned(), epoch: 0 };
+        self.send(&stream, 0, &Load { service: "", segments: Vec::new(), bytes: 0 })
     }
 }
 

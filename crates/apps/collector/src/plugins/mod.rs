@@ -61,6 +61,12 @@ pub trait Plugin: Send {
     /// Makes everything written so far durable.
     fn flush(&mut self) -> Result<(), Error>;
 
+    /// Asks whether it could write. Called with every canary that is not meant for it, where nothing else is to be written, so that
+    /// health tells of another side that is away also while nobody has anything for it.
+    fn reach(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Called now and then, also when there is nothing to write, for limits of age.
     fn tick(&mut self) -> Result<(), Error> {
         Ok(())

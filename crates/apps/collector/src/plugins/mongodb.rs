@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{Bson, DateTime, Document};
+use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, InsertManyOptions, WriteConcern};
-use mongodb::sync::{Client, Collection};
+use mongodb::sync::{Client, Database};
 use serde_json::{Map, Value};
 use spanlake_core::{Category, Error, Record, Secret, Stage};
 
@@ -34,7 +34,7 @@ pub struct MongoPlugin {
     collection: String,
     concern: WriteConcern,
     columns: Columns,
-    session: Option<Collection<Document>>,
+    session: Option<Database>,
 }
 
 /// Who has to have a document before it counts as written.
@@ -82,12 +82,12 @@ impl MongoPlugin {
         self
     }
 
-    fn connect(&self) -> mongodb::error::Result<Collection<Document>> {
+    fn connect(&self) -> mongodb::error::Result<Database> {
         let mut options = ClientOptions::parse(self.address.clone()).run()?;
         options.server_selection_timeout = Some(PATIENCE);
         options.connect_timeout = Some(PATIENCE);
         options.app_name.get_or_insert_with(|| "spanlaked".to_owned());
-        Ok(Client::with_options(options)?.database(&self.database).collection(&self.collection))
+        Ok(Client::with_options(options)?.database(&self.database))
     }
 
     fn document(&mut self, queue: u64, place: Place, record: &Record<'_>) -> Result<Document, Error> {
@@ -105,10 +105,11 @@ impl Plugin for MongoPlugin {
         let documents = portion.records().map(|(place, record)| self.document(portion.queue(), place, record));
         let documents: Vec<Document> = documents.collect::<Result<_, _>>()?;
         let session = self.session.take().map_or_else(|| self.connect(), Ok).map_err(failed)?;
+        let collection = session.collection::<Document>(&self.collection);
         for documents in documents.chunks(COMMAND_DOCUMENTS) {
             // One that is there already keeps none of the others back.
             let options = InsertManyOptions::builder().ordered(false).write_concern(Some(self.concern.clone())).build();
-            let inserted = session.insert_many(documents).with_options(options).run();
+            let inserted = collection.insert_many(documents).with_options(options).run();
             inserted.map(drop).or_else(|error| if is_repeat(&error) { Ok(()) } else { Err(failed(error)) })?;
         }
         self.session = Some(session);
@@ -116,6 +117,13 @@ impl Plugin for MongoPlugin {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn reach(&mut self) -> Result<(), Error> {
+        let session = self.session.take().map_or_else(|| self.connect(), Ok).map_err(failed)?;
+        session.run_command(doc! { "ping": 1 }).run().map_err(failed)?;
+        self.session = Some(session);
         Ok(())
     }
 }

@@ -188,6 +188,15 @@ impl Plugin for NatsPlugin {
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }
+
+    fn reach(&mut self) -> Result<(), Error> {
+        let reached =
+            self.session.take().and_then(|mut session| session.publish(Vec::new()).is_ok().then_some(session));
+        let mut session = reached.map_or_else(|| self.connect(), Ok).map_err(failed)?;
+        session.publish(Vec::new()).map_err(failed)?;
+        self.session = Some(session);
+        Ok(())
+    }
 }
 
 fn failed(error: BoxError) -> Error {

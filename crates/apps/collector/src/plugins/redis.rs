@@ -163,6 +163,16 @@ impl Plugin for RedisPlugin {
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }
+
+    /// A new connection is not kept: it does not know how far the stream is.
+    fn reach(&mut self) -> Result<(), Error> {
+        let ping = |session: &mut Session| redis::cmd("PING").exec(&mut session.connection);
+        self.session = self.session.take().and_then(|mut session| ping(&mut session).is_ok().then_some(session));
+        if self.session.is_some() {
+            return Ok(());
+        }
+        self.connect(None).and_then(|mut session| ping(&mut session)).map_err(failed)
+    }
 }
 
 /// Where it stands how far the stream is, for each queue and plugin that writes to it.

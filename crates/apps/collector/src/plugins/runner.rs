@@ -161,13 +161,24 @@ impl Runner {
         let selection = Selection::of(&entries, &decoded, |record| self.wanted.fits(record));
         let count: usize = decoded.iter().map(Decoded::len).sum();
         lock(&self.report).filtered += (count - selection.records.len()) as u64;
+        let is_reached = !selection.records.is_empty() || canaries.is_none() || self.reach();
         match if selection.records.is_empty() { Written::There } else { self.write(&selection) } {
-            Written::There => self.carried = canaries.or(self.carried),
-            Written::Dead => {}
+            Written::There if is_reached => self.carried = canaries.or(self.carried),
+            Written::There | Written::Dead => {}
             Written::NotYet => return false,
         }
         self.passed = Some(items.last());
         true
+    }
+
+    /// Whether the plugin could write, of one that has nothing to write.
+    fn reach(&mut self) -> bool {
+        let reached = guarded(|| self.plugin.reach());
+        match &reached {
+            Ok(()) => self.note_success(0),
+            Err(error) => self.note_failure(error),
+        }
+        reached.is_ok()
     }
 
     fn write(&mut self, selection: &Selection<'_>) -> Written {
@@ -179,9 +190,7 @@ impl Runner {
         loop {
             let error = match guarded(|| self.plugin.write(&portion)) {
                 Ok(()) => {
-                    let mut report = lock(&self.report);
-                    report.written += count;
-                    report.state = if report.dead > 0 { SinkState::Degraded } else { SinkState::Ok };
+                    self.note_success(count);
                     return Written::There;
                 }
                 Err(error) => error,
@@ -236,6 +245,12 @@ impl Runner {
             thread::park_timeout(TICK.min(until.saturating_duration_since(Instant::now())));
         }
         !self.steering.stops()
+    }
+
+    fn note_success(&self, count: u64) {
+        let mut report = lock(&self.report);
+        report.written += count;
+        report.state = if report.dead > 0 { SinkState::Degraded } else { SinkState::Ok };
     }
 
     fn note_failure(&self, error: &Error) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use spanlake_collector::plugins::Plugin;
 use spanlake_collector::{CollectorBuilder, Match};
 
 use crate::collecting::stand::{LONG, Stand, publish};
@@ -64,6 +65,22 @@ pub(crate) fn is_away_while_the_collector_restarts(side: &mut impl Side) {
     second.wait(|collector| collector.plugins()[0].written == 200);
     second.stop();
     assert_eq!(arrived(side, 200), expected(&["before", "after"]));
+}
+
+/// It is known whether the other side is there, also while nothing is for it.
+pub(crate) fn is_asked_while_nothing_is_for_it(side: &mut impl Side, mut plugin: impl Plugin) {
+    let stand = Stand::new();
+    let running = stand.run(side.plug(stand.builder(), wanted()));
+    running.wait(|collector| collector.plugins()[0].errors > 0);
+    running.stop();
+    plugin.reach().expect_err("it is not there");
+    side.start();
+    plugin.reach().expect("it is there");
+    plugin.reach().expect("it still is");
+    side.stop();
+    plugin.reach().expect_err("it has gone");
+    side.start();
+    plugin.reach().expect("it is back");
 }
 
 /// What a collector forgets in a crash that it had sent it sends again; gives what then arrived.

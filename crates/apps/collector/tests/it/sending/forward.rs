@@ -10,7 +10,8 @@ use spanlake_core::{LevelFilter, OwnedRecord, Secret, SinkState};
 use spanlake_wire::client::Address;
 
 use super::away::{
-    Side, expected, is_away_and_comes_back, is_away_while_the_collector_restarts, is_sent_again_after_a_crash, wanted,
+    Side, expected, is_asked_while_nothing_is_for_it, is_away_and_comes_back, is_away_while_the_collector_restarts,
+    is_sent_again_after_a_crash, wanted,
 };
 use super::server::free_address;
 use crate::collecting::network::{FORWARD, MUTE, Network};
@@ -91,6 +92,13 @@ fn to(url: String) -> ForwardPlugin {
 #[test]
 fn another_collector_has_everything_once_and_in_order_when_it_was_away() {
     is_away_and_comes_back(&mut Further::new());
+}
+
+#[test]
+fn whether_another_collector_is_there_is_known_while_nothing_is_for_it() {
+    let mut side = Further::new();
+    let plugin = ForwardPlugin::new(side.client()).expect("a plugin");
+    is_asked_while_nothing_is_for_it(&mut side, plugin);
 }
 
 #[test]

@@ -9,7 +9,9 @@ use spanlake_collector::plugins::{Acknowledged, MongoPlugin};
 use spanlake_collector::{CollectorBuilder, Match};
 use spanlake_core::Secret;
 
-use super::away::{Side, expected, is_away_and_comes_back, is_sent_again_after_a_crash, wanted};
+use super::away::{
+    Side, expected, is_asked_while_nothing_is_for_it, is_away_and_comes_back, is_sent_again_after_a_crash, wanted,
+};
 use super::server::{Server, free_address};
 use crate::collecting::stand::{Stand, publish};
 
@@ -65,6 +67,13 @@ impl Side for Mongo {
 #[test]
 fn a_collection_has_everything_once_and_in_order_when_the_server_was_away() {
     is_away_and_comes_back(&mut Mongo::new());
+}
+
+#[test]
+fn whether_a_server_is_there_is_known_while_nothing_is_for_it() {
+    let mut side = Mongo::new();
+    let plugin = MongoPlugin::new(&side.url(), "spanlake", "records").expect("a plugin");
+    is_asked_while_nothing_is_for_it(&mut side, plugin);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use spanlake_collector::{CollectorBuilder, Match};
 use spanlake_core::Secret;
 use tokio::runtime::Runtime;
 
-use super::away::{Side, expected, is_away_and_comes_back, is_sent_again_after_a_crash, wanted};
+use super::away::{
+    Side, expected, is_asked_while_nothing_is_for_it, is_away_and_comes_back, is_sent_again_after_a_crash, wanted,
+};
 use super::server::{Server, free_address, slow_way};
 use crate::collecting::stand::{LONG, Stand, publish};
 
@@ -79,6 +81,13 @@ impl Side for Nats {
 #[test]
 fn a_stream_has_everything_once_and_in_order_when_the_server_was_away() {
     is_away_and_comes_back(&mut Nats::new());
+}
+
+#[test]
+fn whether_a_server_is_there_is_known_while_nothing_is_for_it() {
+    let mut side = Nats::new();
+    let plugin = NatsPlugin::new(&side.url(), SUBJECT).expect("a plugin");
+    is_asked_while_nothing_is_for_it(&mut side, plugin);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use spanlake_collector::plugins::OtlpPlugin;
 use spanlake_collector::{CollectorBuilder, LakePlugin, Match};
 
-use super::away::{Side, is_away_and_comes_back, is_sent_again_after_a_crash, wanted};
+use super::away::{
+    Side, is_asked_while_nothing_is_for_it, is_away_and_comes_back, is_sent_again_after_a_crash, wanted,
+};
 use super::forward::Further;
 use crate::collecting::stand::{Stand, publish};
 
@@ -30,6 +32,13 @@ impl Side for Receiver {
 #[test]
 fn a_receiver_has_everything_in_order_when_it_was_away() {
     is_away_and_comes_back(&mut Receiver(Further::new()));
+}
+
+#[test]
+fn whether_a_receiver_is_there_is_known_while_nothing_is_for_it() {
+    let mut side = Receiver(Further::new());
+    let plugin = OtlpPlugin::new(side.0.client()).expect("a plugin");
+    is_asked_while_nothing_is_for_it(&mut side, plugin);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use spanlake_collector::{CollectorBuilder, Match};
 use spanlake_core::{Secret, SinkState};
 
 use super::away::{
-    Side, expected, is_away_and_comes_back, is_away_while_the_collector_restarts, is_sent_again_after_a_crash, wanted,
+    Side, expected, is_asked_while_nothing_is_for_it, is_away_and_comes_back, is_away_while_the_collector_restarts,
+    is_sent_again_after_a_crash, wanted,
 };
 use super::server::{Server, free_address, slow_way};
 use crate::collecting::stand::{LONG, Stand, publish};
@@ -85,6 +86,13 @@ impl Side for Redis {
 fn a_stream_has_everything_once_and_in_order_when_redis_was_away() {
     is_away_and_comes_back(&mut Redis::new(Fields::Columns));
     is_away_and_comes_back(&mut Redis::new(Fields::Record));
+}
+
+#[test]
+fn whether_redis_is_there_is_known_while_nothing_is_for_it() {
+    let mut side = Redis::new(Fields::Columns);
+    let plugin = RedisPlugin::stream(&side.url(), KEY, NonZeroU64::MIN).expect("a plugin");
+    is_asked_while_nothing_is_for_it(&mut side, plugin);
 }
 
 #[test]

@@ -62,8 +62,11 @@ impl Stand {
     }
 
     fn start(&self) -> Daemon {
-        let mut process =
-            self.command(&["run", "--config", "spanlaked.yaml"]).stderr(Stdio::piped()).spawn().expect("it runs");
+        self.start_by(&mut self.command(&["run", "--config", "spanlaked.yaml"]))
+    }
+
+    fn start_by(&self, command: &mut Command) -> Daemon {
+        let mut process = command.stderr(Stdio::piped()).spawn().expect("it runs");
         let mut lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
         let line = lines.find_map(|line| line.ok()?.strip_prefix("spanlaked: listening on ").map(str::to_owned));
         let (say, said) = channel();
@@ -206,6 +209,21 @@ fn what_fails_is_said_with_its_reason() {
             break;
         }
     }
+    daemon.end();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let stand = Stand::with(CONFIG);
+    let mut command = Command::new("sh");
+    command.current_dir(stand.0.path()).args(["-c", "ulimit -Sn 64 && exec \"$@\"", "sh"]);
+    command.args([env!("CARGO_BIN_EXE_spanlaked"), "run", "--config", "spanlaked.yaml"]);
+    let daemon = stand.start_by(&mut command);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.process.id())).expect("its limits");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("there is one");
+    let [soft, hard] = [3, 4].map(|at| files.split_whitespace().nth(at).expect("a number"));
+    assert!(soft == hard && soft != "64", "{files}");
     daemon.end();
 }
 

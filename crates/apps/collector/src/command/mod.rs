@@ -1,6 +1,7 @@
 //! The command `spanlaked`.
 
 mod queue;
+mod files;
 mod run;
 mod watch;
 

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use super::watch::Watch;
-use super::{ConfigArgs, Failure, say_to};
+use super::{ConfigArgs, Failure, files, say_to};
 use crate::collector::Collector;
 use crate::from_file::from_settings;
 use crate::queue::Opened;
@@ -20,6 +20,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let config = read(args)?;
+    files::allow_many(config.settings()).iter().for_each(|line| say(line));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::io("Collector", "cannot start", error))?;
     Ok(runtime.block_on(collect(args, config))?)

@@ -61,7 +61,7 @@ fn line(file: &QueueFile) -> String {
     }
 }
 
-fn show_mended(mended: &Mended) -> Vec<String> {
+pub(super) fn show_mended(mended: &Mended) -> Vec<String> {
     let mut lines: Vec<String> =
         mended.quarantined.iter().map(|path| format!("! a copy of what was damaged is {}", path.display())).collect();
     if mended.is_checkpoint_lost {
@@ -75,5 +75,6 @@ fn show_mended(mended: &Mended) -> Vec<String> {
 }
 
 fn foot(is_open: bool, files: usize) -> String {
-    format!("{files} files, {}", if is_open { "a collector has it open" } else { "no collector has it open" })
+    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    format!("{files}, {}", if is_open { "a collector has it open" } else { "no collector has it open" })
 }

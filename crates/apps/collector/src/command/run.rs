@@ -9,6 +9,7 @@ use spanlake_core::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+use super::queue::show_mended;
 use super::watch::Watch;
 use super::{ConfigArgs, Failure, files, say_to};
 use crate::collector::Collector;
@@ -121,6 +122,8 @@ fn begun(collector: &Collector) {
         say(&format!("{plugin} is not set up any more, and keeps no files"));
     }
     if *mended != Default::default() {
-        say(&format!("the queue was mended: {mended:?}"));
+        show_mended(mended)
+            .iter()
+            .for_each(|line| say(&format!("the queue was mended: {}", line.trim_start_matches("! "))));
     }
 }

@@ -52,6 +52,13 @@ fn text(shared: &Shared) -> String {
     let _ = writeln!(out, "spanlaked_queue_bytes {}", queue.bytes);
     head(&mut out, "queue_disk_full", "gauge", "Whether the queue's disk is too full to take more.");
     let _ = writeln!(out, "spanlaked_queue_disk_full {}", u8::from(queue.is_disk_full));
+    counter(
+        &mut out,
+        "queue_damaged_segments_total",
+        "Segments of the queue that cannot be read any more.",
+        queue.damaged,
+    );
+    counter(&mut out, "queue_errors_total", "How often the queue's disk failed.", queue.errors);
     head(&mut out, "plugin_waiting_segments", "gauge", "Segments that a plugin has not made durable.");
     for (plugin, count) in &queue.waiting {
         let _ = writeln!(out, "spanlaked_plugin_waiting_segments{{plugin=\"{plugin}\"}} {count}");

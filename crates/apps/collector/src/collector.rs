@@ -301,7 +301,9 @@ impl Collector {
         let QueueReport { errors, is_disk_full, last_error, .. } = self.queue.report();
         let name = "the queue".to_owned();
         let queue = Part { name, errors, dead: 0, is_failing: is_disk_full, last_error };
+        let publishers = self.receiving.iter().filter_map(|receiving| receiving.standing.as_ref());
         let parts = self.plugins().into_iter().map(plugin).chain([queue]);
+        let parts = parts.chain(publishers.map(|standing| standing.part()));
         #[cfg(feature = "nats")]
         let parts = parts.chain(self.shared.jetstreams.iter().map(|counts| counts.part()));
         parts.collect()

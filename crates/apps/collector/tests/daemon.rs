@@ -198,16 +198,21 @@ fn a_file_is_read_again_while_it_runs_and_nothing_is_lost() {
 
 #[test]
 fn what_fails_is_said_with_its_reason() {
-    let away = "  away: { kind: forward, url: 'http://127.0.0.1:1' }\n";
+    let away = "  away: { kind: forward, url: 'http://127.0.0.1:1' }\n\
+        receive: { zeromq_subscribe: { gone: { publisher: '127.0.0.1:1' } } }\n";
     let stand = Stand::with(&format!("{CONFIG}{away}"));
     let daemon = stand.start();
     let until = Instant::now() + LONG;
-    loop {
+    let mut missing = vec![
+        ("spanlaked: plugin `away`: fails: ", "127.0.0.1:1"),
+        ("spanlaked: publisher `127.0.0.1:1`: fails: ", "refused"),
+    ];
+    while !missing.is_empty() {
         let line = daemon.said.recv_timeout(until.saturating_duration_since(Instant::now())).expect("it says so");
-        if line.starts_with("spanlaked: plugin `away`: fails: ") {
-            assert!(line.contains("127.0.0.1:1"), "{line}");
-            break;
-        }
+        missing.retain(|(begin, why)| {
+            assert!(!line.starts_with(begin) || line.contains(why), "{line}");
+            !line.starts_with(begin)
+        });
     }
     daemon.end();
 }

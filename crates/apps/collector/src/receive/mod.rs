@@ -3,6 +3,7 @@
 mod foreign;
 #[doc(hidden)]
 pub mod zmtp;
+mod standing;
 mod zeromq;
 #[cfg(feature = "nats")]
 pub(crate) mod jetstream;

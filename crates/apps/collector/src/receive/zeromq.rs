@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::accept;
+use super::standing::Standing;
 use super::zmtp::{Connection, notice_silence};
 use crate::http::Policy;
 use crate::intake::{Intake, Reason};
@@ -85,6 +86,8 @@ pub(crate) struct Receiving {
     pub(super) keeper: JoinHandle<()>,
     /// Where it listens, of one that does.
     pub(crate) address: Option<SocketAddr>,
+    /// How the other side is doing, of one that connects to a publisher.
+    pub(crate) standing: Option<Arc<Standing>>,
 }
 
 impl Pull {
@@ -109,7 +112,7 @@ impl Pull {
                 _ = ends.changed() => {}
             }
         });
-        Ok(Receiving { open, keeper, address: Some(address) })
+        Ok(Receiving { open, keeper, address: Some(address), standing: None })
     }
 
     async fn listen(self, listener: TcpListener, door: Door, closed: watch::Receiver<()>) {
@@ -198,34 +201,47 @@ impl Subscribe {
         let (sender, receiver) = mpsc::channel(WAITING);
         let keeper = tokio::spawn(keep(intake.clone(), self.service.clone(), receiver));
         let (open, mut closed) = watch::channel(());
+        let standing = Arc::new(Standing::of(format!("publisher `{}`", self.publisher)));
+        let told = Arc::clone(&standing);
         tokio::spawn(async move {
             tokio::select! {
-                () = self.listen(intake, sender) => {}
+                () = self.listen(intake, sender, &told) => {}
                 _ = closed.changed() => {}
             }
         });
-        Receiving { open, keeper, address: None }
+        Receiving { open, keeper, address: None, standing: Some(standing) }
     }
 
-    async fn listen(self, intake: Intake, sender: mpsc::Sender<Arrived>) {
+    async fn listen(self, intake: Intake, sender: mpsc::Sender<Arrived>, standing: &Standing) {
         while !sender.is_closed() {
             let connected = timeout(CONNECT_FOR, TcpStream::connect(&self.publisher)).await;
-            if let Ok(Ok(stream)) = connected
-                && let Err(error) = self.take(stream, &intake, &sender).await
-            {
-                refuse_io(&intake, error.kind());
+            match connected.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
+                Ok(stream) => {
+                    if let Err(error) = self.take(stream, &intake, &sender, standing).await {
+                        refuse_io(&intake, error.kind());
+                        standing.fail(&error);
+                    }
+                }
+                Err(error) => standing.fail(&error),
             }
             sleep(PAUSE).await;
         }
     }
 
-    async fn take(&self, stream: TcpStream, intake: &Intake, sender: &mpsc::Sender<Arrived>) -> std::io::Result<()> {
+    async fn take(
+        &self,
+        stream: TcpStream,
+        intake: &Intake,
+        sender: &mpsc::Sender<Arrived>,
+        standing: &Standing,
+    ) -> std::io::Result<()> {
         notice_silence(&stream)?;
         let mut connection =
             Connection::greet(BufReader::with_capacity(READ_BYTES, stream), "SUB", self.message_bytes).await?;
         for topic in notification::subscriptions(self.level) {
             connection.subscribe(topic).await?;
         }
+        standing.arrive();
         loop {
             let frames = connection.message().await?;
             let bytes = frames.iter().map(Vec::len).sum();

@@ -123,7 +123,7 @@ impl JetStream {
                 () = levels => {}
             }
         });
-        Ok((Receiving { open, keeper, address: None }, counts))
+        Ok((Receiving { open, keeper, address: None, standing: None }, counts))
     }
 
     /// Fails where it makes no sense, or a file that is named cannot be read. It asks no server.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as ClapArgs, Subcommand};
 use spanlake_core::{Directive, Directives, Error};
 use spanlake_query::moment;
@@ -49,7 +50,7 @@ pub struct CollectorArgs {
 #[derive(ClapArgs, Debug)]
 pub struct SetArgs {
     /// Which service
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub service: String,
     /// Directives: a level, target=level, with /10m behind it for one that ends by itself
     #[arg(value_name = "DIRECTIVE", required_unless_present = "task")]
@@ -69,7 +70,7 @@ pub struct SetArgs {
 #[derive(ClapArgs, Debug)]
 pub struct GetArgs {
     /// Which service; without one, all that are asked for anything
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub service: Option<String>,
     /// Write JSON as the collector says it
     #[arg(long, help_heading = "Output")]
@@ -83,7 +84,7 @@ pub struct GetArgs {
 #[derive(ClapArgs, Debug)]
 pub struct ClearArgs {
     /// Which service
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub service: String,
     /// Which collector.
     #[command(flatten)]

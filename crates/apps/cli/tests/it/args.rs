@@ -97,3 +97,11 @@ fn wrong_values_are_refused() {
 fn words_of_levels_are_taken_in_any_case() {
     Args::try_parse_from(["spanlake", "cat", "lake", "-l", "WARN"]).expect("a level");
 }
+
+#[test]
+fn a_service_that_is_asked_for_levels_has_a_name() {
+    for words in [&["set", "debug", "--service", ""][..], &["get", "--service", ""], &["clear", "--service", ""]] {
+        let line = ["spanlake", "control"].iter().chain(words);
+        Args::try_parse_from(line).expect_err("nobody is called so");
+    }
+}

@@ -162,13 +162,17 @@ impl Error {
         self.0.context.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// The whole chain in one line, `this: cause: cause`.
+    /// The whole chain in one line, `this: cause: cause`. A cause that the one above it repeats at its end, as errors of other libraries
+    /// do, is there once.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut next = self.source();
         while let Some(error) = next {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
+            let cause = error.to_string();
+            if !text.ends_with(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
             next = error.source();
         }
         text

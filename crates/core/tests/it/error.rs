@@ -58,6 +58,16 @@ fn message_says_this_level_only_and_the_chain_says_each_level_once() {
 }
 
 #[test]
+fn a_cause_that_is_repeated_by_what_it_causes_is_in_the_chain_once() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("no connection: {0}")]
+    struct Talkative(#[source] io::Error);
+    let cause = Talkative(io::Error::other("nobody listens"));
+    let error = Error::new(Stage::Handler, "Sink", Category::Io, "cannot write").caused_by(cause);
+    assert_eq!(error.chain(), "cannot write: no connection: nobody listens");
+}
+
+#[test]
 fn context_comes_back_in_the_order_it_was_added() {
     let error = error(Stage::Handler, Category::Io).with("sink", "jsonl").with("key", 7);
     assert_eq!(error.context().collect::<Vec<_>>(), [("sink", "jsonl"), ("key", "7")]);

@@ -205,8 +205,9 @@ mod tests {
             task
         };
         let parent = define(2, TaskOrigin::Continued(&key), context.bytes()).expect("a task");
-        (1..=tasks)
-            .for_each(|number| drop(define(2 + u64::from(number), TaskOrigin::Child { parent, number }, none.bytes())));
+        for number in 1..=tasks {
+            define(2 + u64::from(number), TaskOrigin::Child { parent, number }, none.bytes());
+        }
         writer.take().bytes().to_vec()
     }
 

@@ -191,9 +191,9 @@ impl Plugin for NatsPlugin {
 
     fn reach(&mut self) -> Result<(), Error> {
         let reached =
-            self.session.take().and_then(|mut session| session.publish(Vec::new()).is_ok().then_some(session));
+            self.session.take().and_then(|mut session| session.publish_some(Vec::new()).is_ok().then_some(session));
         let mut session = reached.map_or_else(|| self.connect(), Ok).map_err(failed)?;
-        session.publish(Vec::new()).map_err(failed)?;
+        session.publish_some(Vec::new()).map_err(failed)?;
         self.session = Some(session);
         Ok(())
     }

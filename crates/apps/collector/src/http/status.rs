@@ -12,18 +12,27 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use crate::intake::Reason;
+use crate::queue::{MAX_STREAMS, QueueReport};
 
 /// Green while a record that the collector makes itself gets to every plugin, and the disk has room for more.
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     let late = shared.health.late(Instant::now());
     let mut lines: String = late.iter().map(|plugin| format!("{plugin}: no record has got there lately\n")).collect();
-    if shared.intake.queue_report().is_disk_full {
-        lines.push_str("queue: the disk is too full to take more\n");
-    }
+    lines.extend(complaints(&shared.intake.queue_report()).map(|text| format!("queue: {text}\n")));
     if lines.is_empty() {
         return "ok\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+}
+
+/// Why the queue does not take everything, where that does not pass by itself.
+fn complaints(queue: &QueueReport) -> impl Iterator<Item = &'static str> + use<> {
+    let is_crowded = queue.streams >= MAX_STREAMS as u64;
+    let all = [
+        (queue.is_disk_full, "the disk is too full to take more"),
+        (is_crowded, "it remembers as many senders as it can, and takes nothing of new ones"),
+    ];
+    all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text)
 }
 
 /// Prometheus's text format, version 0.0.4.
@@ -59,6 +68,8 @@ fn text(shared: &Shared) -> String {
         queue.damaged,
     );
     counter(&mut out, "queue_errors_total", "How often the queue's disk failed.", queue.errors);
+    head(&mut out, "queue_streams", "gauge", "Senders that are remembered, of 65,536 at most.");
+    let _ = writeln!(out, "spanlaked_queue_streams {}", queue.streams);
     head(&mut out, "plugin_waiting_segments", "gauge", "Segments that a plugin has not made durable.");
     for (plugin, count) in &queue.waiting {
         let _ = writeln!(out, "spanlaked_plugin_waiting_segments{{plugin=\"{plugin}\"}} {count}");
@@ -99,4 +110,17 @@ fn counter(out: &mut String, name: &str, about: &str, value: u64) {
 /// The two lines in front of a metric.
 pub(crate) fn head(out: &mut String, name: &str, kind: &str, about: &str) {
     let _ = write!(out, "# HELP spanlaked_{name} {about}\n# TYPE spanlaked_{name} {kind}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_takes_nothing_more_says_why() {
+        let told = |queue: &QueueReport| complaints(queue).collect::<Vec<_>>().join("; ");
+        assert_eq!(told(&QueueReport { streams: MAX_STREAMS as u64 - 1, ..QueueReport::default() }), "");
+        let full = QueueReport { streams: MAX_STREAMS as u64, is_disk_full: true, ..QueueReport::default() };
+        assert!(told(&full).contains("disk") && told(&full).contains("new ones"), "{}", told(&full));
+    }
 }

@@ -17,6 +17,7 @@ fn metrics_count_what_was_kept_refused_and_delivered() {
         r#"spanlaked_refused_total{reason="damaged"} 0"#,
         r#"spanlaked_plugin_errors_total{plugin="lake"} 0"#,
         "# TYPE spanlaked_queue_bytes gauge",
+        "spanlaked_queue_streams 1",
         "spanlaked_queue_damaged_segments_total 0",
         "spanlaked_queue_errors_total 0",
         "# TYPE spanlaked_plugin_waiting_segments gauge",

@@ -24,6 +24,9 @@ pub const SEQUENCE: &str = "spanlake-sequence";
 /// The header with the service's name, in the form of a URL's query: bytes that are no plain ASCII are escaped by `%`.
 pub const SERVICE: &str = "spanlake-service";
 
+/// The first frame of a message with segments that is pushed over ZeroMQ; a [`Head`] and the body of a batch are the others.
+pub const TOPIC: &[u8] = b"spanlake.segments";
+
 /// Longest [`Stream::sender`], in bytes.
 pub const MAX_SENDER_BYTES: usize = 128;
 
@@ -34,6 +37,17 @@ pub struct Stream {
     pub sender: String,
     /// When it began to record, UTC microseconds since the Unix epoch. Numbers start anew with it.
     pub epoch: u64,
+}
+
+/// What goes beside a batch, from who sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Who numbers the segments.
+    pub stream: Stream,
+    /// Every segment with a lower number was acknowledged, or will never come.
+    pub sequence: u64,
+    /// The name of the service whose records these are.
+    pub service: String,
 }
 
 /// What the collector says to a batch that it has for good.
@@ -104,6 +118,33 @@ impl Stream {
     pub fn of(source: &Source) -> Self {
         let host: String = source.host.chars().filter(char::is_ascii_graphic).take(MAX_SENDER_BYTES - 16).collect();
         Self { sender: format!("{host}/{}", source.pid), epoch: u64::try_from(source.started_us).unwrap_or(0) }
+    }
+}
+
+impl Stream {
+    /// One that somebody says to be; `None` where the name of the sender is none.
+    pub fn named(sender: &str, epoch: u64) -> Option<Self> {
+        let is_sender = !sender.is_empty() && sender.len() <= MAX_SENDER_BYTES;
+        is_sender.then(|| Self { sender: sender.to_owned(), epoch })
+    }
+}
+
+impl Head {
+    /// The head that stands in a frame of its own; `None` for anything else.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut lines = text.split('\n');
+        let mut line = || lines.next();
+        let (sender, epoch, sequence, service) = (line()?, line()?.parse().ok()?, line()?.parse().ok()?, line()?);
+        let (stream, service) = (Stream::named(sender, epoch)?, unescaped(service)?);
+        lines.next().is_none().then_some(Self { stream, sequence, service })
+    }
+}
+
+/// As it stands in a frame of its own: sender, epoch, sequence and service, a line each, the service in the form of [`SERVICE`].
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stream, sequence, service } = self;
+        write!(f, "{}\n{}\n{sequence}\n{}", stream.sender, stream.epoch, escaped(service))
     }
 }
 

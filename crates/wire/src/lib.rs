@@ -3,7 +3,7 @@
 //! # What
 //!
 //! Between spanlake's own: [`batch`] is the body of a request, numbered segments, compressed; [`exchange`] has what goes beside
-//! it, the names of the headers, and what the collector replies; [`asked`] what is asked of services, and [`subject`] where both lie in NATS.
+//! it, the names of the headers, the head of a message over ZeroMQ, and what the collector replies; [`asked`] what is asked of services, and [`subject`] where both lie in NATS.
 //!
 //! Between spanlake and others: [`scoped`] is JSON over ZeroMQ with the key of a task, as Python programs send it;
 //! [`notification`] is CBOR by level, for who subscribes; `otlp` is what OpenTelemetry's SDKs and collectors speak.

@@ -49,6 +49,13 @@ pub fn put_message(out: &mut Vec<u8>, topic: &[u8], body: &[u8]) {
     put_frame(out, 0, body);
 }
 
+/// Appends a message of three frames.
+pub fn put_headed_message(out: &mut Vec<u8>, topic: &[u8], head: &[u8], body: &[u8]) {
+    put_frame(out, MORE, topic);
+    put_frame(out, MORE, head);
+    put_frame(out, 0, body);
+}
+
 /// The frame by which a socket of this type says that it is ready.
 pub fn ready(socket: &str) -> Vec<u8> {
     let mut command = b"\x05READY\x0bSocket-Type".to_vec();

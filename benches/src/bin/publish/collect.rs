@@ -49,13 +49,13 @@ fn collect(way: Way, folder: &Path) -> Result<Said> {
     let pull = collector.pulling().next().ok_or("it pulls")?;
     let place = match &server {
         Some(server) => server.url.clone(),
-        None if way == Way::Zeromq => pull.to_string(),
+        None if matches!(way, Way::Zeromq | Way::ZeromqSegments) => pull.to_string(),
         None => format!("http://{}", collector.address()),
     };
     listen_at(&place)?;
     // What is pushed is acknowledged by nobody, and a stream has what no collector has: it is waited for until nothing more comes.
     let mut received = 0;
-    while matches!(way, Way::Zeromq | Way::Nats) && received != collector.received() {
+    while matches!(way, Way::Zeromq | Way::ZeromqSegments | Way::Nats) && received != collector.received() {
         received = collector.received();
         std::thread::sleep(Duration::from_millis(500));
     }

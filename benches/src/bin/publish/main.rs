@@ -57,6 +57,8 @@ enum Way {
     OtlpGrpc,
     /// Scoped tasks in JSON, pushed by spanlake.
     Zeromq,
+    /// Segments, pushed over ZeroMQ by spanlake.
+    ZeromqSegments,
     /// A stream of NATS, by spanlake, from which a collector takes it.
     Nats,
     /// OTLP over HTTP, by the SDK's batch processor with a queue for all of them.
@@ -157,7 +159,7 @@ fn listen_at(place: &str) -> Result<()> {
 
 fn send(way: Way, place: &str, records: u64) -> Result<Said> {
     match way {
-        Way::Nobody | Way::Http | Way::OtlpHttp | Way::OtlpGrpc | Way::Zeromq | Way::Nats => {
+        Way::Nobody | Way::Http | Way::OtlpHttp | Way::OtlpGrpc | Way::Zeromq | Way::ZeromqSegments | Way::Nats => {
             ours::publish(ours::transport(way, place)?, records)
         }
         Way::SdkBigQueue => sdk::export(place, records, Some(usize::try_from(records)? + 1)),

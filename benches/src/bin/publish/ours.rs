@@ -21,6 +21,7 @@ pub(super) fn transport(way: Way, place: &str) -> Result<Box<dyn Transport>> {
         Way::OtlpHttp => Box::new(OtlpTransport::new(place).build()?),
         Way::OtlpGrpc => Box::new(OtlpTransport::grpc(place).build()?),
         Way::Zeromq => Box::new(ZmqTransport::push(place).build()?),
+        Way::ZeromqSegments => Box::new(ZmqTransport::push(place).segments().build()?),
         Way::Nats => Box::new(NatsTransport::new(place).create(most).build()?),
         _ => Box::new(HttpTransport::new(place).build()?),
     })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use spanlake_core::segment::{Decoded, SegmentError, Tail};
+use spanlake_wire::batch::BatchError;
 use spanlake_wire::exchange::Stream;
 use tokio::sync::oneshot;
 
@@ -17,7 +18,7 @@ pub struct Intake {
 }
 
 /// What somebody sent at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Incoming {
     /// Who numbers the segments; nobody where the format has no numbers.
     pub stream: Option<Stream>,
@@ -127,7 +128,6 @@ impl Intake {
     }
 
     /// How many bytes a delivery may have.
-    #[cfg(feature = "nats")]
     pub(crate) fn most_at_a_time(&self) -> u64 {
         self.queue.most_at_a_time()
     }
@@ -194,6 +194,15 @@ impl Reason {
             Refusal::TooManyGaps | Refusal::TooManyStreams => Self::Quota,
             Refusal::Failed(_) => Self::Disk,
             _ => Self::Full,
+        }
+    }
+
+    /// Why a batch cannot be read.
+    pub(crate) fn of_batch(error: &BatchError) -> Self {
+        match error {
+            BatchError::TooLong { .. } => Self::TooLarge,
+            BatchError::Version(_) => Self::Version,
+            _ => Self::Malformed,
         }
     }
 

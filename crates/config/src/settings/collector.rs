@@ -96,7 +96,7 @@ table! {
     pub struct Receive {
         /// Whether OTLP, by HTTP and by gRPC, is taken where the collector listens.
         pub otlp: bool = true,
-        /// Scoped tasks in JSON that are pushed by ZeroMQ.
+        /// Scoped tasks in JSON, or segments, that are pushed by ZeroMQ.
         pub zeromq_pull: Toggle<ZeromqPull>,
         /// Publishers of notifications in CBOR that are subscribed to by ZeroMQ, under names.
         pub zeromq_subscribe: Entries<ZeromqSubscribe>,
@@ -106,7 +106,7 @@ table! {
 }
 
 table! {
-    /// Scoped tasks that are pushed by ZeroMQ, which has no tokens: beyond the own machine it is for networks that are trusted.
+    /// Scoped tasks or segments that are pushed by ZeroMQ, which has no tokens: beyond the own machine it is for networks that are trusted.
     pub struct ZeromqPull {
         /// Where it listens: an address and a port.
         pub listen: Placed<String> = "127.0.0.1:5010",

@@ -1,14 +1,17 @@
-//! Any bytes as what goes beside a batch: the name of a service, and a reply with levels; each is refused, or the same when it is
-//! written and read again.
+//! Any bytes as what goes beside a batch: the name of a service, a head, and a reply with levels; each is refused, or the same when
+//! it is written and read again.
 
 use spanlake_core::Directives;
-use spanlake_wire::exchange::{Reply, escaped, unescaped};
+use spanlake_wire::exchange::{Head, Reply, escaped, unescaped};
 
 pub(crate) fn check(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         assert_eq!(unescaped(&escaped(text)).as_deref(), Some(text));
         if let Some(service) = unescaped(text) {
             assert_eq!(unescaped(&escaped(&service)), Some(service));
+        }
+        if let Some(head) = Head::read(text) {
+            assert_eq!(Head::read(&head.to_string()), Some(head));
         }
         check_directives(text);
     }

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use spanlake_wire::batch::{Batch, BatchError};
-use spanlake_wire::exchange::{self, Reply, Stream};
+use spanlake_wire::exchange::{self, Head, Reply, Stream};
 
 use super::body::{discard, read};
 use super::{Peer, Refused, Shared, owner};
@@ -22,13 +22,6 @@ pub(super) const COME_BACK: Duration = Duration::from_secs(1);
 
 /// The same, where the disk is full: somebody has to make room.
 const COME_BACK_LATER: Duration = Duration::from_secs(10);
-
-/// What the headers say.
-struct Head {
-    stream: Stream,
-    sequence: u64,
-    service: String,
-}
 
 pub(super) async fn receive(
     State(shared): State<Arc<Shared>>,
@@ -47,7 +40,7 @@ pub(super) async fn receive(
 }
 
 async fn store(shared: &Shared, headers: &HeaderMap, owner: &str, body: &mut Body) -> Result<Response, Refused> {
-    let head = Head::read(headers)?;
+    let head = head(headers)?;
     let sender = format!("{owner} {}", head.stream.sender);
     let held = read(shared, headers, &sender, body).await?;
     let Head { stream, sequence, service } = head;
@@ -65,11 +58,9 @@ async fn store(shared: &Shared, headers: &HeaderMap, owner: &str, body: &mut Bod
 }
 
 fn unreadable(error: &BatchError) -> Refused {
-    match error {
-        BatchError::TooLong { .. } => Refused::new(Reason::TooLarge, StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-        BatchError::Version(_) => Refused::new(Reason::Version, StatusCode::BAD_REQUEST, error.to_string()),
-        _ => Refused::new(Reason::Malformed, StatusCode::BAD_REQUEST, error.to_string()),
-    }
+    let reason = Reason::of_batch(error);
+    let status = if reason == Reason::TooLarge { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+    Refused::new(reason, status, error.to_string())
 }
 
 /// The intake has counted why.
@@ -82,24 +73,20 @@ pub(super) fn not_kept(refusal: &Refusal) -> Refused {
     Refused { reason: None, status, text: refusal.to_string(), after: pause }
 }
 
-// === impl Head ===
-
-impl Head {
-    fn read(headers: &HeaderMap) -> Result<Self, Refused> {
-        let malformed = |text: &str| Refused::new(Reason::Malformed, StatusCode::BAD_REQUEST, text);
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if text(CONTENT_ENCODING.as_str()) != Some("zstd") {
-            let message = "the body is compressed with zstd, and `content-encoding` says so";
-            return Err(Refused::new(Reason::Encoding, StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-        }
-        let is_sender = |sender: &&str| !sender.is_empty() && sender.len() <= exchange::MAX_SENDER_BYTES;
-        let sender = text(exchange::SENDER).filter(is_sender);
-        let sender = sender.ok_or_else(|| malformed("`spanlake-sender` is missing, or too long"))?.to_owned();
-        let number = |name: &str| text(name).and_then(|text| text.parse().ok());
-        let epoch = number(exchange::EPOCH).ok_or_else(|| malformed("`spanlake-epoch` is no number"))?;
-        let sequence = number(exchange::SEQUENCE).ok_or_else(|| malformed("`spanlake-sequence` is no number"))?;
-        let service = exchange::unescaped(text(exchange::SERVICE).unwrap_or_default());
-        let service = service.ok_or_else(|| malformed("`spanlake-service` is no name"))?;
-        Ok(Self { stream: Stream { sender, epoch }, sequence, service })
+/// What the headers say.
+fn head(headers: &HeaderMap) -> Result<Head, Refused> {
+    let malformed = |text: &str| Refused::new(Reason::Malformed, StatusCode::BAD_REQUEST, text);
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if text(CONTENT_ENCODING.as_str()) != Some("zstd") {
+        let message = "the body is compressed with zstd, and `content-encoding` says so";
+        return Err(Refused::new(Reason::Encoding, StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
+    let number = |name: &str| text(name).and_then(|text| text.parse().ok());
+    let epoch = number(exchange::EPOCH).ok_or_else(|| malformed("`spanlake-epoch` is no number"))?;
+    let stream = text(exchange::SENDER).and_then(|sender| Stream::named(sender, epoch));
+    let stream = stream.ok_or_else(|| malformed("`spanlake-sender` is missing, or too long"))?;
+    let sequence = number(exchange::SEQUENCE).ok_or_else(|| malformed("`spanlake-sequence` is no number"))?;
+    let service = exchange::unescaped(text(exchange::SERVICE).unwrap_or_default());
+    let service = service.ok_or_else(|| malformed("`spanlake-service` is no name"))?;
+    Ok(Head { stream, sequence, service })
 }

@@ -1,6 +1,7 @@
 //! Receivers of what other systems send: ZeroMQ, JetStream, and OTLP beside the own endpoint.
 
 mod foreign;
+mod pushed;
 #[doc(hidden)]
 pub mod zmtp;
 mod standing;

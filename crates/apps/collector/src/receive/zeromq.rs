@@ -16,11 +16,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::accept;
 use super::standing::Standing;
 use super::zmtp::{Connection, notice_silence};
+use super::{accept, pushed};
 use crate::http::Policy;
-use crate::intake::{Intake, Reason};
+use crate::intake::{Incoming, Intake, Reason};
 
 /// Records that wait while others are kept.
 const WAITING: usize = 512;
@@ -46,7 +46,7 @@ const READ_BYTES: usize = 32 << 10;
 /// How long a connection to a publisher is waited for.
 const CONNECT_FOR: Duration = Duration::from_secs(10);
 
-/// A `PULL` socket for scoped tasks in JSON.
+/// A `PULL` socket for scoped tasks in JSON, and for segments of spanlake's publishers.
 #[derive(Clone, Debug)]
 pub struct Pull {
     /// Where it listens. ZeroMQ has no tokens: whoever gets there may send.
@@ -101,9 +101,13 @@ impl Pull {
         let listener = TcpListener::bind(self.address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (sender, receiver) = mpsc::channel(WAITING);
-        let keeper = tokio::spawn(keep(intake.clone(), String::new(), receiver));
+        let (segments, pushed) = mpsc::channel(pushed::WAITING);
+        let kept = intake.clone();
+        let keeper = tokio::spawn(async move {
+            tokio::join!(keep(kept.clone(), String::new(), receiver), pushed::keep(kept, pushed));
+        });
         let reader = Arc::new(Mutex::new(scoped::Reader::with_limits(self.message_bytes, scoped::Reader::MOST_TASKS)));
-        let door = Door { most_bytes: self.message_bytes, intake, policy, reader, sender };
+        let door = Door { most_bytes: self.message_bytes, intake, policy, reader, sender, segments };
         let (open, closed) = watch::channel(());
         tokio::spawn(async move {
             let mut ends = closed.clone();
@@ -144,6 +148,7 @@ struct Door {
     policy: Arc<Mutex<Arc<Policy>>>,
     reader: Arc<Mutex<scoped::Reader>>,
     sender: mpsc::Sender<Arrived>,
+    segments: mpsc::Sender<Incoming>,
 }
 
 impl Door {
@@ -165,17 +170,34 @@ impl Door {
             };
             let bytes = frames.iter().map(Vec::len).sum();
             self.pay(&peer, bytes).await;
-            let read = lock(&self.reader).read(&frames, utc_now_ns());
-            match read {
-                // It waits where the queue does, and so does the peer.
-                Ok(record) => {
-                    if self.sender.send(Arrived { record, bytes }).await.is_err() {
-                        return;
-                    }
-                }
-                Err(refusal) => self.intake.refuse(reason(refusal)),
+            // It waits where the queue does, and so does the peer.
+            let is_over = match pushed::has_segments(&frames) {
+                true => self.take_segments(&frames).await,
+                false => self.take_record(&frames, bytes).await,
+            };
+            if is_over {
+                return;
             }
         }
+    }
+
+    /// Hands a record on; gives whether nobody takes any more.
+    async fn take_record(&self, frames: &[Vec<u8>], bytes: usize) -> bool {
+        let read = lock(&self.reader).read(frames, utc_now_ns());
+        match read {
+            Ok(record) => return self.sender.send(Arrived { record, bytes }).await.is_err(),
+            Err(refusal) => self.intake.refuse(reason(refusal)),
+        }
+        false
+    }
+
+    /// The same with segments.
+    async fn take_segments(&self, frames: &[Vec<u8>]) -> bool {
+        match pushed::read(frames, self.most_bytes) {
+            Ok(incoming) => return self.segments.send(incoming).await.is_err(),
+            Err(reason) => self.intake.refuse(reason),
+        }
+        false
     }
 
     /// Waits until the peer may have sent so much. It cannot be told, so that it is not read any further meanwhile.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use spanlake_collector::intake::Reason;
 use spanlake_collector::receive::Pull;
 use spanlake_collector::{Limits, Right, Token, Tokens};
-use spanlake_core::Secret;
+use spanlake_core::segment::{Message, RecordHead, SegmentWriter};
+use spanlake_core::{Level, Secret, Source};
 use spanlake_publish::HttpTransport;
 use spanlake_wire::batch::{BatchWriter, Entry};
-use spanlake_wire::zmtp;
+use spanlake_wire::{exchange, zmtp};
 
 use super::stand::{LONG, Stand, publish, publisher};
 
@@ -34,6 +35,14 @@ fn batch(segments: &[&[u8]]) -> Vec<u8> {
     let mut batch = BatchWriter::new();
     segments.iter().zip(1..).for_each(|(segment, number)| batch.push(Entry { number, segment }));
     batch.compress().expect("a body")
+}
+
+/// One with a record that says nothing.
+fn segment() -> Vec<u8> {
+    let mut writer = SegmentWriter::new(&Source::this_process("orders"));
+    let head = RecordHead { level: Level::INFO, callsite: None, task: None, seq: 0, ts_ns: 1 };
+    writer.event(&head, &Message::default(), &[0]);
+    writer.take().bytes().to_vec()
 }
 
 #[test]
@@ -143,4 +152,41 @@ fn a_pickle_is_not_looked_at_and_what_comes_behind_it_is_kept() {
     assert!(running.get("/metrics").contains("spanlaked_refused_total{reason=\"pickle\"} 1\n"));
     running.stop();
     assert_eq!(stand.messages().into_keys().collect::<Vec<_>>(), ["behind it"]);
+}
+
+#[test]
+fn of_pushed_segments_what_cannot_be_read_is_counted_and_what_comes_again_is_there_once() {
+    let stand = Stand::new();
+    let lake = spanlake_collector::LakePlugin::jsonl(stand.lake());
+    let mut pull = Pull::new("127.0.0.1:0".parse().expect("an address"));
+    pull.message_bytes = 64 << 10;
+    let running = stand.run(stand.builder().pull(pull).plugin("lake", Default::default(), lake));
+    let at = running.collector().pulling().next().expect("it pulls");
+    let mut stream = TcpStream::connect(at).expect("a connection");
+    let mut said = [&zmtp::GREETING[..], &zmtp::ready("PUSH")].concat();
+    let mut say = |head: &str, body: &[u8]| {
+        zmtp::put_headed_message(&mut said, exchange::TOPIC, head.as_bytes(), body);
+    };
+    let head = "obelix/1\n7\n0\norders";
+    let newer = zstd::bulk::compress(b"SPLB\x7f\0\0\0", 1).expect("memory");
+    let bomb = zstd::bulk::compress(&vec![0; 1 << 20], 1).expect("memory");
+    let whole = segment();
+    for wrong in
+        ["", "obelix/1\n7\n0", "\n7\n0\norders", "obelix/1\nx\n0\norders", "obelix/1\n7\n0\n%zz", "a\n7\n0\nb\nc"]
+    {
+        say(wrong, &batch(&[&whole]));
+    }
+    say(head, b"no batch");
+    say(head, &newer);
+    say(head, &bomb);
+    say(head, &batch(&[b"no segment"]));
+    // The same number twice, which is the same segment.
+    (0..2).for_each(|_| say(head, &batch(&[&whole[1..], &whole])));
+    stream.write_all(&said).expect("it listens");
+    running.wait(|collector| collector.received() == 2);
+    let refused = |reason| running.collector().refused(reason);
+    let counts = [Reason::Malformed, Reason::Version, Reason::TooLarge, Reason::Damaged].map(refused);
+    assert_eq!(counts, [7, 1, 1, 3]);
+    running.stop();
+    assert_eq!(stand.messages().into_values().collect::<Vec<_>>(), [1]);
 }

@@ -1,4 +1,4 @@
-//! ZeroMQ: scoped tasks that are pushed to who pulls, and notifications for who subscribes.
+//! ZeroMQ: scoped tasks or segments that are pushed to who pulls, and notifications for who subscribes.
 //!
 //! ZeroMQ acknowledges nothing. The library that speaks it in Rust takes messages into a queue of its own, of which nobody learns
 //! when it is written; here a message counts as sent when the system's socket has it, and what does not fit there waits in the buffer.

@@ -33,6 +33,7 @@ pub(crate) struct Http;
 pub(crate) struct Otlp;
 pub(crate) struct Grpc;
 pub(crate) struct Push;
+pub(crate) struct PushSegments;
 
 impl By for Http {
     fn transport(at: SocketAddr) -> Box<dyn Transport> {
@@ -68,6 +69,16 @@ impl By for Push {
         [format!("{system},"), format!(",{system}"), system.to_owned()]
             .iter()
             .fold(received.to_owned(), |rest, it| rest.replace(it, ""))
+    }
+}
+
+impl By for PushSegments {
+    fn transport(at: SocketAddr) -> Box<dyn Transport> {
+        Box::new(ZmqTransport::push(at.to_string()).segments().build().expect("a transport"))
+    }
+
+    fn listen(builder: CollectorBuilder, at: SocketAddr) -> CollectorBuilder {
+        Push::listen(builder, at)
     }
 }
 

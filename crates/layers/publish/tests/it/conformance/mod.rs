@@ -204,6 +204,7 @@ ask! {
     otlp: Some(Collecting::<collector::Otlp>::new());
     otlp_grpc: Some(Collecting::<collector::Grpc>::new());
     zeromq: Some(Collecting::<collector::Push>::new());
+    zeromq_segments: Some(Collecting::<collector::PushSegments>::new());
     jetstream: Nats::new();
 }
 
@@ -225,6 +226,28 @@ fn a_record_that_is_too_long_to_be_pushed_is_skipped_and_counted() {
         records.iter().filter(|record| record.kind == Kind::Event).map(|it| &*it.message).collect();
     assert_eq!(messages, ["before", "behind"]);
     assert_eq!(records.iter().filter(|record| record.kind == Kind::Loss).count(), 1, "it is stated");
+}
+
+#[test]
+fn a_segment_that_is_too_long_to_be_pushed_is_skipped_and_counted() {
+    let mut side = Collecting::<collector::PushSegments>::new();
+    side.start();
+    let most = std::num::NonZeroUsize::new(4000).expect("not zero");
+    let transport = spanlake_publish::ZmqTransport::push(side.address().to_string()).segments().message_bytes(most);
+    let report = publish(transport.build().expect("a transport"), |guard| {
+        tracing::info!("before");
+        assert!(guard.flush(LONG).is_complete());
+        // It could be compressed to less, which helps nobody who has to take it apart.
+        (0..2).for_each(|_| tracing::warn!("{}", "long ".repeat(1000)));
+        let _ = guard.flush(LONG);
+        tracing::info!("behind");
+        let _ = guard.flush(LONG);
+    });
+    assert_eq!((report.recorded, report.written, report.lost), (4, 2, 2), "{report:?}");
+    let records = arrived(&mut side, 3);
+    let of = |kind| records.iter().filter(move |record| record.kind == kind).map(|record| record.message.as_str());
+    assert_eq!(of(Kind::Event).collect::<Vec<_>>(), ["before", "behind"]);
+    assert_eq!(of(Kind::Loss).count(), 1, "it is stated");
 }
 
 #[test]

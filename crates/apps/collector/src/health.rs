@@ -62,10 +62,12 @@ impl Canary {
 
     /// When a record was made that is one of this process.
     pub(crate) fn of(&self, record: &Record<'_>) -> Option<i64> {
-        let is_own = record.target() == CANARY_TARGET
-            && record.source.pid == self.source.pid
-            && record.source.started_us == self.source.started_us;
-        is_own.then_some(record.ts_ns)
+        (record.target() == CANARY_TARGET && self.is_from(record.source)).then_some(record.ts_ns)
+    }
+
+    /// Whether what is from there is from this process.
+    pub(crate) fn is_from(&self, source: &Source) -> bool {
+        source.pid == self.source.pid && source.started_us == self.source.started_us
     }
 
     pub(crate) fn arrive(&self, plugin: &str, made_ns: i64) {

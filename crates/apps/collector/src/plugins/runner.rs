@@ -1,5 +1,6 @@
 //! The runner: takes records from the queue to one plugin, at the plugin's own pace.
 
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,10 +9,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use spanlake_core::record::Task;
 use spanlake_core::render::{JsonLines, Renderer};
 use spanlake_core::segment::Decoded;
 use spanlake_core::sync::{Mutex, lock};
-use spanlake_core::{Category, Error, Kind, Record, SinkState, Stage};
+use spanlake_core::{Category, Error, Kind, Record, SinkState, Stage, Value};
 
 use super::{Match, Plugin, Portion, Selection};
 use crate::health::Canary;
@@ -25,6 +27,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often a batch is tried that a retry cannot help, before it goes to the dead letters.
 const MOST_TRIES: u32 = 5;
+
+/// How much the contexts of a portion may come to, where it has more than one entry. What a segment says once of a task most others are
+/// told with every record of it: a mebibyte of the queue may become a thousand.
+const CONTEXT_BYTES: usize = 16 << 20;
 
 /// The longest it waits for something to do.
 const TICK: Duration = Duration::from_millis(200);
@@ -157,8 +163,23 @@ impl Runner {
     /// where it was told to stop meanwhile.
     fn deliver(&mut self, items: &Items) -> bool {
         let (entries, decoded): (Vec<_>, Vec<_>) = items.iter().filter_map(read).unzip();
-        let canaries = decoded.iter().flat_map(Decoded::records).filter_map(|record| self.canary.of(&record)).max();
-        let selection = Selection::of(&entries, &decoded, |record| self.wanted.fits(record));
+        let (mut entries, mut decoded) = (&*entries, &*decoded);
+        while !entries.is_empty() {
+            let count = together(decoded);
+            let (now, later) = (entries.split_at(count), decoded.split_at(count));
+            if !self.deliver_some(now.0, later.0) {
+                return false;
+            }
+            (entries, decoded) = (now.1, later.1);
+        }
+        self.passed = Some(items.last());
+        true
+    }
+
+    fn deliver_some(&mut self, entries: &[Entry<'_>], decoded: &[Decoded<'_>]) -> bool {
+        let own = decoded.iter().filter(|segment| self.canary.is_from(segment.source()));
+        let canaries = own.flat_map(Decoded::records).filter_map(|record| self.canary.of(&record)).max();
+        let selection = Selection::of(entries, decoded, |record| self.wanted.fits(record));
         let count: usize = decoded.iter().map(Decoded::len).sum();
         lock(&self.report).filtered += (count - selection.records.len()) as u64;
         let is_reached = !selection.records.is_empty() || canaries.is_none() || self.reach();
@@ -167,7 +188,7 @@ impl Runner {
             Written::There | Written::Dead => {}
             Written::NotYet => return false,
         }
-        self.passed = Some(items.last());
+        self.passed = entries.last().map(|entry| entry.index).or(self.passed);
         true
     }
 
@@ -259,6 +280,31 @@ impl Runner {
         report.last_error = Some(format!("{}: {}", error.code(), error.chain()));
         report.state = SinkState::Retrying;
     }
+}
+
+/// How many of these make a portion, one at least.
+fn together(decoded: &[Decoded<'_>]) -> usize {
+    let mut bytes = 0;
+    let fits = |segment: &&Decoded<'_>| {
+        bytes += context_bytes(segment);
+        bytes <= CONTEXT_BYTES
+    };
+    decoded.iter().take_while(fits).count().max(1)
+}
+
+/// What the contexts of a segment's records come to, each with the whole one of its task.
+fn context_bytes(segment: &Decoded<'_>) -> usize {
+    let mut known = HashMap::new();
+    let of_task = |task: &Task<'_>| task.context.iter().map(|field| text_bytes(&field.value)).sum();
+    let of_record = |record: Record<'_>| -> Option<usize> {
+        let task = record.task.as_deref()?;
+        Some(*known.entry(std::ptr::from_ref(task).addr()).or_insert_with(|| of_task(task)))
+    };
+    segment.records().filter_map(of_record).sum()
+}
+
+fn text_bytes(value: &Value<'_>) -> usize {
+    if let Value::Text(text) = value { text.len() } else { value.to_string().len() }
 }
 
 fn read(entry: Entry<'_>) -> Option<(Entry<'_>, Decoded<'_>)> {

@@ -2,13 +2,13 @@
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use spanlake_collector::receive::Pull;
 use spanlake_collector::{LakePlugin, Match, Plugin, Portion};
 use spanlake_core::{Category, Error, LevelFilter, SinkState, Stage};
 
-use super::stand::{Stand, publish};
+use super::stand::{LONG, Stand, publish};
 
 /// Keeps messages, or fails as it is told.
 #[derive(Clone, Default)]
@@ -159,4 +159,43 @@ fn a_start_that_fails_lets_go_of_the_queue() {
     let pull = Pull::new(taken.local_addr().expect("an address"));
     stand.fails(builder().pull(pull));
     stand.run(builder()).stop();
+}
+
+/// Tells of each portion how many entries it has, and how much context, each record with its own.
+struct Weighing(mpsc::Sender<(usize, usize)>);
+
+impl Plugin for Weighing {
+    fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
+        let tasks = portion.records().filter_map(|(_, record)| record.task.as_deref());
+        let context = tasks.flat_map(|task| &task.context).map(|field| field.value.to_string().len()).sum();
+        let _ = self.0.send((portion.entries().len(), context));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_becomes_much_more_outside_of_segments_comes_in_smaller_portions() {
+    let stand = Stand::new();
+    // Without a plugin all of it waits in the queue, and comes at once afterwards.
+    let running = stand.run(stand.builder());
+    let text = "x".repeat(60_000);
+    publish(running.publisher(), |guard| {
+        for _ in 0..10 {
+            let _job = tracing::info_span!("job", text).entered();
+            (0..100).for_each(|row| tracing::info!("{row}"));
+            assert!(guard.flush(LONG).is_complete());
+        }
+    });
+    running.stop();
+    let (tell, told) = mpsc::channel();
+    let running = stand.run(stand.builder().plugin("weighing", Match::default(), Weighing(tell)));
+    running.wait(|collector| collector.plugins()[0].written >= 1020);
+    running.stop();
+    let portions: Vec<_> = told.iter().collect();
+    assert!(portions.iter().all(|(entries, context)| *entries == 1 || *context <= 16 << 20), "{portions:?}");
+    assert!(portions.iter().any(|(entries, _)| *entries > 1), "as many as may come at once: {portions:?}");
 }

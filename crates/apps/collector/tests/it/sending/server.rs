@@ -1,10 +1,9 @@
 //! A server that a test starts and ends: on a free port of this machine, with its data in a folder.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -75,6 +74,10 @@ pub(crate) fn free_address() -> SocketAddr {
 /// A way to a server by which so many bytes get in a second.
 #[cfg(any(feature = "nats", feature = "redis"))]
 pub(crate) fn slow_way(server: SocketAddr, bytes_per_second: usize) -> SocketAddr {
+    use std::io::{Read, Write};
+    use std::net::Shutdown;
+    use std::time::Duration;
+
     let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {

@@ -22,6 +22,9 @@ use crate::transport::{self, Delivered, Parcel, Transport, Undelivered};
 /// How long a try may take.
 pub(crate) const TRY_FOR: Duration = Duration::from_secs(10);
 
+/// How long it may take to say at the end that nothing more comes.
+const LEAVE_FOR: Duration = Duration::from_secs(1);
+
 /// How often acknowledged segments of a spool are given back at least, while there are any.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -75,6 +78,7 @@ impl Publisher {
         }
         self.checkpoint(true);
         self.buffer.close_spool();
+        self.take_leave();
         drop(closing);
     }
 
@@ -139,7 +143,7 @@ impl Publisher {
     fn send_outbox(&mut self) -> bool {
         let mut most_bytes = self.rhythm.batch_bytes;
         while !self.outbox.is_empty() {
-            let sequence = self.buffer.lowest_number().unwrap_or_else(|| self.outbox.lowest_number());
+            let sequence = self.sequence();
             let (service, segments) = (&self.buffer.source().service, self.outbox.first(most_bytes));
             let parcel = Parcel { stream: &self.stream, sequence, service, segments };
             let count = segments.len();
@@ -156,9 +160,27 @@ impl Publisher {
         true
     }
 
+    /// Every segment with a lower number is acknowledged, or will never come.
+    fn sequence(&self) -> u64 {
+        self.buffer.lowest_number().unwrap_or_else(|| self.outbox.lowest_number())
+    }
+
+    /// Lets the other side know that nothing of this stream comes again, so that it need not remember what it has of it. Where that
+    /// does not get there it remembers for longer, and nothing else.
+    fn take_leave(&mut self) {
+        let until = (Instant::now() + LEAVE_FOR).min(self.desk.wished().stop_at.unwrap_or_else(Instant::now));
+        let is_known = self.transport.polls() && self.desk.board().written > 0;
+        if !is_known || until <= Instant::now() {
+            return;
+        }
+        let (sequence, service) = (self.sequence(), &self.buffer.source().service);
+        let parcel = Parcel { stream: &self.stream, sequence, service, segments: &[] };
+        let _ = transport::send(&mut *self.transport, &parcel, until);
+    }
+
     /// Hears what there is to hear when nothing is to be sent.
     fn poll(&mut self) -> bool {
-        let sequence = self.buffer.lowest_number().unwrap_or_else(|| self.outbox.lowest_number());
+        let sequence = self.sequence();
         let service = &self.buffer.source().service;
         let parcel = Parcel { stream: &self.stream, sequence, service, segments: &[] };
         match transport::send(&mut *self.transport, &parcel, Instant::now() + TRY_FOR) {

@@ -43,7 +43,7 @@ pub trait Transport: Send {
     fn send(&mut self, parcel: &Parcel<'_>, until: Instant) -> Result<Delivered, Undelivered>;
 
     /// Whether there is something to hear when nothing is to be sent. It is then given a parcel without segments from time
-    /// to time.
+    /// to time, and at the end.
     fn polls(&self) -> bool {
         false
     }

@@ -209,6 +209,32 @@ fn an_event_that_asks_to_stay_is_not_sent_and_takes_no_number() {
 }
 
 #[test]
+fn who_ends_well_says_that_nothing_of_it_comes_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for spool in [None, Some(folder.path())] {
+        let receiver = Receiver::default();
+        // Nothing is asked meanwhile.
+        let builder = builder(&receiver).poll_every(LONG);
+        let builder = spool.into_iter().fold(builder, |builder, folder| builder.spool(folder));
+        let guard = publish(builder, |_| (0..1000).for_each(|row| tracing::info!(row, "one of many")));
+        let report = guard.shutdown(LONG).expect("an end in time");
+        assert_eq!((report.written, report.pending), (1000, 0));
+        receiver.state(|state| {
+            let last = *state.sent.iter().max().expect("segments");
+            assert!(state.last_sequence > last && state.sequence <= last, "{} and {last}", state.last_sequence);
+        });
+    }
+}
+
+#[test]
+fn who_sent_nothing_says_nothing_at_the_end() {
+    let receiver = Receiver::default();
+    let guard = publish(builder(&receiver).poll_every(LONG), |_| ());
+    guard.shutdown(LONG).expect("an end in time");
+    assert_eq!(receiver.state(|state| state.parcels), 0);
+}
+
+#[test]
 fn an_end_with_a_dead_peer_takes_no_longer_than_it_may() {
     let receiver = Receiver::default();
     receiver.set(Behaviour::Away);

@@ -18,8 +18,10 @@ pub(crate) struct State {
     pub(crate) stored: BTreeMap<(Stream, u64), Vec<u8>>,
     /// Every number that came, again and again.
     pub(crate) sent: Vec<u64>,
-    /// The lowest number that the sender has not settled, as it said last.
+    /// The lowest number that the sender has not settled, as it said last with a segment.
     pub(crate) sequence: u64,
+    /// The same, as it said last of all.
+    pub(crate) last_sequence: u64,
     pub(crate) service: String,
     pub(crate) parcels: usize,
     pub(crate) behaviour: Behaviour,
@@ -125,7 +127,10 @@ impl Transport for Receiver {
                         state.stored.insert((parcel.stream().clone(), number), segment.bytes().to_vec());
                     }
                 }
-                (state.sequence, state.service) = (parcel.sequence(), parcel.service().to_owned());
+                (state.last_sequence, state.service) = (parcel.sequence(), parcel.service().to_owned());
+                if count > 0 {
+                    state.sequence = parcel.sequence();
+                }
                 match behaviour {
                     Behaviour::Forgetful => Err(Undelivered::NotNow(failed(), Some(Duration::from_millis(10)))),
                     _ => {

@@ -191,7 +191,7 @@ impl Reason {
     pub(crate) fn of(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::TooLarge { .. } => Self::TooLarge,
-            Refusal::TooManyGaps | Refusal::TooManyStreams => Self::Quota,
+            Refusal::TooManyGaps => Self::Quota,
             Refusal::Failed(_) => Self::Disk,
             _ => Self::Full,
         }

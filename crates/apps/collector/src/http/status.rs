@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use crate::intake::Reason;
-use crate::queue::{MAX_STREAMS, QueueReport};
+use crate::queue::QueueReport;
 
 /// Green while a record that the collector makes itself gets to every plugin, and the disk has room for more.
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
@@ -25,12 +25,11 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
 }
 
-/// Why the queue does not take everything, where that does not pass by itself.
+/// Why the queue does not do all that it should, where that does not pass by itself.
 fn complaints(queue: &QueueReport) -> impl Iterator<Item = &'static str> + use<> {
-    let is_crowded = queue.streams >= MAX_STREAMS as u64;
     let all = [
         (queue.is_disk_full, "the disk is too full to take more"),
-        (is_crowded, "it remembers as many senders as it can, and takes nothing of new ones"),
+        (queue.is_crowded, "senders are so many that some are forgotten which may send something again"),
     ];
     all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text)
 }
@@ -70,6 +69,12 @@ fn text(shared: &Shared) -> String {
     counter(&mut out, "queue_errors_total", "How often the queue's disk failed.", queue.errors);
     head(&mut out, "queue_streams", "gauge", "Senders that are remembered, of 65,536 at most.");
     let _ = writeln!(out, "spanlaked_queue_streams {}", queue.streams);
+    counter(
+        &mut out,
+        "queue_streams_forgotten_total",
+        "Senders that were forgotten for want of room; what they send again is there twice.",
+        queue.streams_forgotten,
+    );
     head(&mut out, "plugin_waiting_segments", "gauge", "Segments that a plugin has not made durable.");
     for (plugin, count) in &queue.waiting {
         let _ = writeln!(out, "spanlaked_plugin_waiting_segments{{plugin=\"{plugin}\"}} {count}");
@@ -117,10 +122,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_that_takes_nothing_more_says_why() {
+    fn a_queue_that_does_not_do_all_that_it_should_says_why() {
         let told = |queue: &QueueReport| complaints(queue).collect::<Vec<_>>().join("; ");
-        assert_eq!(told(&QueueReport { streams: MAX_STREAMS as u64 - 1, ..QueueReport::default() }), "");
-        let full = QueueReport { streams: MAX_STREAMS as u64, is_disk_full: true, ..QueueReport::default() };
-        assert!(told(&full).contains("disk") && told(&full).contains("new ones"), "{}", told(&full));
+        assert_eq!(told(&QueueReport { streams: u64::MAX, ..QueueReport::default() }), "");
+        let full = QueueReport { is_crowded: true, is_disk_full: true, ..QueueReport::default() };
+        assert!(told(&full).contains("disk") && told(&full).contains("forgotten"), "{}", told(&full));
     }
 }

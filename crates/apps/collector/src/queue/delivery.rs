@@ -56,9 +56,6 @@ pub enum Refusal {
     /// The stream left out too many numbers, or all streams together did.
     #[error("too many numbers were left out to remember them")]
     TooManyGaps,
-    /// There are too many streams to remember.
-    #[error("too many streams have sent something lately")]
-    TooManyStreams,
 }
 
 /// How many deliveries were refused, by reason.
@@ -73,7 +70,6 @@ pub struct Refused {
     pub failed: u64,
     pub too_large: u64,
     pub too_many_gaps: u64,
-    pub too_many_streams: u64,
 }
 
 /// What hears of a delivery's end.
@@ -88,7 +84,7 @@ impl Refusal {
 
 impl Refused {
     /// Each reason, as metrics name it, and how often it was given.
-    pub fn by_reason(&self) -> [(&'static str, u64); 8] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 7] {
         [
             ("busy", self.busy),
             ("full", self.full),
@@ -97,7 +93,6 @@ impl Refused {
             ("failed", self.failed),
             ("too_large", self.too_large),
             ("too_many_gaps", self.too_many_gaps),
-            ("too_many_streams", self.too_many_streams),
         ]
     }
 
@@ -110,7 +105,6 @@ impl Refused {
             Refusal::Failed(_) => &mut self.failed,
             Refusal::TooLarge { .. } => &mut self.too_large,
             Refusal::TooManyGaps => &mut self.too_many_gaps,
-            Refusal::TooManyStreams => &mut self.too_many_streams,
         };
         *counter += 1;
     }

@@ -61,9 +61,11 @@ pub use delivery::{Delivery, Refusal, Refused, Stored};
 pub use entry::Entry;
 pub use inspect::{ListedFile, Listing, Verification, list, repair, verify};
 pub use mend::{Mended, QUARANTINE};
-pub use options::{FILE_BYTES, GROUP_FOR, INTAKE_BYTES, MOST_DISK_PERCENT, Options, REMEMBER_FOR};
+pub use options::{
+    FILE_BYTES, GROUP_FOR, INTAKE_BYTES, MAX_STREAMS, MOST_DISK_PERCENT, Options, REMEMBER_FOR, REMEMBER_SETTLED_FOR,
+};
 pub use reader::{Items, Reader};
-pub use streams::{MAX_RANGES, MAX_RANGES_IN_ALL, MAX_STREAMS};
+pub use streams::{MAX_RANGES, MAX_RANGES_IN_ALL};
 pub use survey::{FileState, QueueFile};
 
 use std::collections::BTreeMap;
@@ -78,7 +80,7 @@ use spanlake_core::sync::{Arc, Mutex, lock, thread};
 use spanlake_core::{Category, Error, Severity, Stage};
 
 use checkpoint::Progress;
-use shared::{Shared, State, Stretch};
+use shared::{Shared, State, Stretch, now_us};
 use streams::Streams;
 use survey::Survey;
 use writer::Writer;
@@ -120,6 +122,10 @@ pub struct QueueReport {
     pub files: u64,
     /// Streams that are remembered.
     pub streams: u64,
+    /// Streams that were forgotten for want of room since the queue was opened. What they repeat is stored again.
+    pub streams_forgotten: u64,
+    /// Whether streams were forgotten within the last minute that had sent something in the minute before.
+    pub is_crowded: bool,
     /// For each plugin, how many entries it has not confirmed.
     pub waiting: Vec<(String, u64)>,
     /// Segments stored since the queue was opened.
@@ -150,9 +156,11 @@ impl Queue {
         disk.create_folder(&folder, Access::Private).map_err(unopened)?;
         let lock = Arc::new(take_lock(&folder)?);
         let mut found = Streams::default();
-        let mut survey = Survey::of(&*disk, &folder, |entry| found.found(entry)).map_err(unopened)?;
+        let mut survey =
+            Survey::of(&*disk, &folder, |entry| found.found(entry, options.max_streams)).map_err(unopened)?;
         let mended = mend::mend(&*disk, &folder, &mut survey).map_err(unopened)?;
         found.join(std::mem::take(&mut survey.streams));
+        found.make_room(options.max_streams, now_us());
         let seed = survey.seed().unwrap_or_else(random);
         let has_checkpoint = survey.checkpoint.is_some();
         let mut state = state_of(survey, plugins);
@@ -226,14 +234,19 @@ impl Queue {
 
     /// How the queue is.
     pub fn report(&self) -> QueueReport {
-        let streams = lock(&self.shared.streams).len() as u64;
+        let streams = lock(&self.shared.streams);
+        let (remembered, forgotten, is_crowded) =
+            (streams.len() as u64, streams.forgotten, streams.is_crowded(now_us()));
+        drop(streams);
         let state = self.shared.state();
         let counts = state.counts.clone();
         QueueReport {
             bytes: state.file_bytes(),
             intake_bytes: state.intake_bytes,
             files: state.files.len() as u64,
-            streams,
+            streams: remembered,
+            streams_forgotten: forgotten,
+            is_crowded,
             waiting: state.waiting(),
             accepted: counts.accepted,
             repeated: counts.repeated,

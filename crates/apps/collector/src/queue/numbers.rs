@@ -17,6 +17,11 @@ impl Numbers {
         self.ranges.len()
     }
 
+    /// Whether everything in it is below this floor, which is one that was put into it.
+    pub(super) fn end_at(&self, floor: u64) -> bool {
+        self.floor <= floor && self.ranges.is_empty()
+    }
+
     /// Puts everything below `floor` into it.
     pub(super) fn raise(&mut self, floor: u64) {
         self.floor = self.floor.max(floor);

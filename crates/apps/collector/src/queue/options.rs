@@ -1,6 +1,6 @@
 //! How a queue is set up.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +19,12 @@ pub const MOST_DISK_PERCENT: u8 = 90;
 /// Default of [`Options::remember_for`].
 pub const REMEMBER_FOR: Duration = Duration::from_secs(7 * 86_400);
 
+/// Default of [`Options::remember_settled_for`]: longer than a request that nobody waits for any more is on its way.
+pub const REMEMBER_SETTLED_FOR: Duration = Duration::from_secs(300);
+
+/// Default of [`Options::max_streams`].
+pub const MAX_STREAMS: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+
 /// How a queue is set up.
 #[derive(Clone, Debug)]
 #[must_use = "a queue is opened with it"]
@@ -30,6 +36,8 @@ pub struct Options {
     pub(super) group_for: Duration,
     pub(super) most_disk_percent: u8,
     pub(super) remember_for: Duration,
+    pub(super) remember_settled_for: Duration,
+    pub(super) max_streams: usize,
 }
 
 impl Options {
@@ -43,6 +51,8 @@ impl Options {
             group_for: GROUP_FOR,
             most_disk_percent: MOST_DISK_PERCENT,
             remember_for: REMEMBER_FOR,
+            remember_settled_for: REMEMBER_SETTLED_FOR,
+            max_streams: MAX_STREAMS.get(),
         }
     }
 
@@ -76,6 +86,20 @@ impl Options {
     /// How long a stream that sends nothing is remembered; [`REMEMBER_FOR`] unless set.
     pub fn remember_for(mut self, silence: Duration) -> Self {
         self.remember_for = silence;
+        self
+    }
+
+    /// How long a stream that sends nothing is remembered when its sender has said that everything of it is acknowledged;
+    /// [`REMEMBER_SETTLED_FOR`] unless set, and no longer than others.
+    pub fn remember_settled_for(mut self, silence: Duration) -> Self {
+        self.remember_settled_for = silence;
+        self
+    }
+
+    /// How many streams are remembered; [`MAX_STREAMS`] unless set. Where there are more, those are forgotten that were silent for
+    /// the longest time.
+    pub fn max_streams(mut self, most: NonZeroUsize) -> Self {
+        self.max_streams = most.get();
         self
     }
 

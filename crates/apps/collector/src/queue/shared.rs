@@ -143,7 +143,10 @@ impl Shared {
 
     /// A group of so many entries is durable.
     pub(super) fn keep(&self, appended: Option<Appended>, entries: u64, draft: Draft) {
-        lock(&self.streams).keep(draft);
+        let mut streams = lock(&self.streams);
+        streams.keep(draft);
+        streams.make_room(self.options.max_streams, now_us());
+        drop(streams);
         let mut state = self.state();
         let (first, end) = (state.next, state.next + entries);
         state.next = end;
@@ -210,7 +213,8 @@ impl Shared {
         let mut streams = lock(&self.streams);
         let next = (checkpoint, streams.version);
         if written.as_ref() != Some(&next) {
-            streams.forget(now_us().saturating_sub(micros(self.options.remember_for)));
+            let since_us = |silence| now_us().saturating_sub(micros(silence));
+            streams.forget(since_us(self.options.remember_for), since_us(self.options.remember_settled_for));
             let bytes = next.0.encode(&streams);
             drop(streams);
             let result = Checkpoint::write(&*self.disk, &self.options.folder, &bytes);

@@ -87,7 +87,8 @@ impl QueueFile {
 }
 
 impl Survey {
-    /// Reads every file; `with` is shown each entry that counts, those of later files first.
+    /// Reads every file; `with` is shown each entry that counts and that the checkpoint, with its streams, does not know of,
+    /// those of later files first.
     pub(super) fn of(disk: &dyn Disk, folder: &Path, mut with: impl FnMut(&Entry<'_>)) -> io::Result<Self> {
         let mut survey = Self::default();
         match Checkpoint::read(disk, folder) {
@@ -233,7 +234,8 @@ impl Later {
             content.first.get_or_insert(entry.index);
             content.end = Some(entry.index + 1);
             content.end_at = place.end;
-            if entry.index >= self.kept_from {
+            // Of those before, the checkpoint has in its streams what is to be remembered.
+            if entry.index >= self.next {
                 with(&entry);
             }
         }

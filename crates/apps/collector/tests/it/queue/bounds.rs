@@ -1,12 +1,26 @@
 //! How much is taken.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use spanlake_collector::queue::{Queue, Refusal};
+use spanlake_collector::queue::{Options, Queue, Refusal};
 use spanlake_core::disk::Room;
 
-use super::stand::{LONG, Stand, bytes, confirm_all, delivery, offer, options, read, store, stored};
+use super::stand::{LONG, Stand, bytes, confirm_all, delivery, names, offer, once, options, read, store, stored};
+
+/// How many streams are remembered here.
+const FEW: usize = 16;
+
+fn few_streams(stand: &Stand) -> Options {
+    super::stand::small_files(&stand.root).max_streams(NonZeroUsize::new(FEW).unwrap())
+}
+
+/// A process that sends two segments, and says at its end that all is acknowledged.
+fn short_job(queue: &Queue, sender: &str) {
+    assert_eq!(offer(queue, delivery(sender, 1, &[1, 2])).unwrap(), stored(2, 0));
+    assert_eq!(offer(queue, delivery(sender, 3, &[])).unwrap(), stored(0, 0));
+}
 
 #[test]
 fn a_full_queue_refuses_and_takes_again_when_plugins_have_read() {
@@ -118,4 +132,113 @@ fn streams_that_are_silent_are_forgotten() {
     queue.checkpoint().unwrap();
     assert_eq!(queue.report().streams, 0);
     assert_eq!(store(&queue, "a", &[1]), stored(1, 0));
+}
+
+#[test]
+fn any_number_of_jobs_that_end_well_cost_nobody_its_memory() {
+    let stand = Stand::new();
+    let (queue, _) = Queue::open(few_streams(&stand), stand.handle(), &["lake"]).unwrap();
+    store(&queue, "killed", &[1, 2]);
+    for job in 0..10 * FEW {
+        short_job(&queue, &format!("job {job}"));
+    }
+    let report = queue.report();
+    assert!(report.streams <= FEW as u64 && report.streams_forgotten == 0 && !report.is_crowded, "{report:?}");
+    assert_eq!(store(&queue, "killed", &[1, 2, 3]), stored(1, 2), "what its spool has is known");
+    assert_eq!(once(read(&queue, "lake")).len(), 20 * FEW + 3);
+}
+
+#[test]
+fn a_job_that_ended_well_is_forgotten_soon_and_one_that_was_killed_is_not() {
+    let stand = Stand::new();
+    let options = few_streams(&stand).remember_settled_for(Duration::ZERO);
+    let (queue, _) = Queue::open(options, stand.handle(), &["lake"]).unwrap();
+    short_job(&queue, "well");
+    store(&queue, "killed", &[1]);
+    queue.checkpoint().unwrap();
+    assert_eq!(queue.report().streams, 1);
+    assert_eq!(store(&queue, "killed", &[1]), stored(0, 1));
+    assert_eq!(offer(&queue, delivery("well", 3, &[3])).unwrap(), stored(1, 0), "it was alive after all");
+    assert_eq!(offer(&queue, delivery("well", 3, &[3])).unwrap(), stored(0, 1));
+}
+
+#[test]
+fn a_repeat_that_comes_late_after_a_good_end_is_known_for_a_while() {
+    let stand = Stand::new();
+    let (queue, _) = Queue::open(few_streams(&stand), stand.handle(), &["lake"]).unwrap();
+    short_job(&queue, "well");
+    queue.checkpoint().unwrap();
+    assert_eq!(offer(&queue, delivery("well", 1, &[1, 2])).unwrap(), stored(0, 2));
+}
+
+#[test]
+fn who_sends_nothing_is_not_remembered() {
+    let stand = Stand::new();
+    let (queue, _) = Queue::open(few_streams(&stand), stand.handle(), &["lake"]).unwrap();
+    store(&queue, "a", &[1]);
+    for sender in 0..10 * FEW as u64 {
+        offer(&queue, delivery(&format!("empty {sender}"), sender, &[])).unwrap();
+        offer(&queue, delivery(&format!("below {sender}"), 9, &[1, 8])).unwrap();
+    }
+    assert_eq!((queue.report().streams, queue.report().streams_forgotten), (1, 0));
+    assert_eq!(store(&queue, "a", &[1]), stored(0, 1));
+}
+
+#[test]
+fn whoever_fills_the_memory_shuts_nobody_out_and_those_who_go_on_are_known() {
+    const MANY: usize = 10 * FEW;
+    let stand = Stand::new();
+    let (queue, _) = Queue::open(few_streams(&stand), stand.handle(), &["lake"]).unwrap();
+    store(&queue, "silent", &[1]);
+    for sender in 0..MANY {
+        assert_eq!(store(&queue, &format!("hostile {sender}"), &[1]), stored(1, 0));
+        let number = sender as u64;
+        assert_eq!(store(&queue, "busy", &[number.saturating_sub(1), number]), stored(1, 1));
+    }
+    let report = queue.report();
+    assert!(report.streams <= FEW as u64 && report.is_crowded, "{report:?}");
+    assert_eq!(report.streams + report.streams_forgotten, MANY as u64 + 2);
+    assert_eq!(store(&queue, &format!("hostile {}", MANY - 1), &[1]), stored(0, 1), "the last ones are known");
+    assert_eq!(store(&queue, "new", &[1]), stored(1, 0));
+    assert_eq!(store(&queue, "silent", &[1]), stored(1, 0), "it was silent for the longest time");
+    assert_eq!(read(&queue, "lake").iter().filter(|(sender, _)| sender == "busy").count(), MANY);
+}
+
+#[test]
+fn after_a_restart_as_many_are_known_as_there_is_room_for() {
+    let stand = Stand::new();
+    let open = || Queue::open(few_streams(&stand), stand.handle(), &["lake"]).unwrap().0;
+    let senders: Vec<String> = (0..10 * FEW).map(|sender| format!("job {sender}")).collect();
+    let queue = open();
+    for sender in &senders {
+        store(&queue, sender, &[1]);
+    }
+    drop(queue);
+    let all: Vec<_> = senders.iter().flat_map(|sender| names(sender, [1])).collect();
+    for known_from in ["files", "files and a checkpoint"] {
+        let queue = open();
+        assert!(queue.report().streams <= FEW as u64, "{:?}", queue.report());
+        let mut last = senders.iter().rev().take(FEW / 2);
+        assert!(last.all(|sender| store(&queue, sender, &[1]) == stored(0, 1)), "from {known_from}");
+        assert_eq!(read(&queue, "lake"), all, "nothing that was acknowledged is lost");
+        queue.close(LONG).unwrap();
+    }
+}
+
+#[test]
+fn who_was_forgotten_is_not_found_again_at_a_restart() {
+    let stand = Stand::new();
+    let options = || few_streams(&stand).remember_settled_for(Duration::ZERO);
+    let open = || Queue::open(options(), stand.handle(), &["lake"]).unwrap().0;
+    let queue = open();
+    store(&queue, "killed", &[1]);
+    (0..10 * FEW).for_each(|job| short_job(&queue, &format!("job {job}")));
+    queue.checkpoint().unwrap();
+    store(&queue, "new", &[1]);
+    drop(queue);
+    let queue = open();
+    let report = queue.report();
+    assert_eq!((report.streams, report.streams_forgotten, report.is_crowded), (2, 0, false));
+    assert_eq!((store(&queue, "killed", &[1]), store(&queue, "new", &[1])), (stored(0, 1), stored(0, 1)));
+    assert_eq!(read(&queue, "lake").len(), 20 * FEW + 2);
 }

@@ -193,6 +193,10 @@ impl Model {
             }
         }
         let accepted = self.order.len() - before;
+        if self.stored.iter().all(|(stored, _)| stored != sender) {
+            // Of whom nothing is stored, nothing is remembered.
+            self.floors.remove(sender);
+        }
         let expected = stored(accepted as u64, (numbers.len() - accepted) as u64);
         assert_eq!(offer(queue, delivery(sender, floor, numbers)).unwrap(), expected);
     }

@@ -49,7 +49,7 @@ pub(super) async fn keep(intake: Intake, mut receiver: mpsc::Receiver<Incoming>)
         while let Err(refusal) = intake.accept(incoming.clone()).await {
             match refusal {
                 // Nobody else waits for room to remember its numbers: what comes again is there twice.
-                Refusal::TooManyGaps | Refusal::TooManyStreams => incoming.stream = None,
+                Refusal::TooManyGaps => incoming.stream = None,
                 refusal if refusal.is_retryable() => sleep(PAUSE).await,
                 _ => break,
             }

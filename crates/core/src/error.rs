@@ -99,7 +99,7 @@ impl Error {
 
     /// An I/O failure of a sink or reader: `HANDLER::<service>::IO::ERROR`, recoverable when the kind says so.
     pub fn io(service: &'static str, message: impl Into<String>, source: std::io::Error) -> Self {
-        let recoverable = retry_can_help(source.kind());
+        let recoverable = retry_can_help(&source);
         let error = Self::new(Stage::Handler, service, Category::Io, message).caused_by(source);
         if recoverable { error.recoverable() } else { error }
     }
@@ -219,15 +219,25 @@ fn word(variant: impl fmt::Debug) -> String {
     format!("{variant:?}").to_ascii_uppercase()
 }
 
-fn retry_can_help(kind: std::io::ErrorKind) -> bool {
+fn retry_can_help(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as Kind;
-    matches!(
-        kind,
+    // Somebody closes files sooner or later. There is no kind for it.
+    let are_too_many_open = error.raw_os_error().is_some_and(|error| TOO_MANY_OPEN.contains(&error));
+    let can_help = matches!(
+        error.kind(),
         Kind::Interrupted
             | Kind::WouldBlock
             | Kind::TimedOut
             | Kind::StorageFull
             | Kind::QuotaExceeded
             | Kind::BrokenPipe
-    )
+    );
+    can_help || are_too_many_open
 }
+
+/// The operating system's numbers for files of which the process, or the machine, has too many open.
+#[cfg(unix)]
+const TOO_MANY_OPEN: [i32; 2] = [rustix::io::Errno::MFILE.raw_os_error(), rustix::io::Errno::NFILE.raw_os_error()];
+
+#[cfg(not(unix))]
+const TOO_MANY_OPEN: [i32; 0] = [];

@@ -1,5 +1,6 @@
 //! Logs that grow in sight of readers: one file after the other for each place, a batch written whole or not at all.
 
+use std::collections::VecDeque;
 use std::io;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::ground::Ground;
 use crate::layout::{LogType, Purpose};
 use crate::limits::{Keeper, LIVE_FOR, Tenant};
 use crate::partition::Partition;
-use crate::places::Places;
+use crate::places::{Place, Places};
 
 /// Default of `max_file_bytes`: 256 MiB.
 pub const DEFAULT_MAX_FILE_BYTES: NonZeroU64 = NonZeroU64::new(256 << 20).unwrap();
@@ -26,7 +27,8 @@ pub const DEFAULT_MAX_UNSYNCED_BYTES: NonZeroUsize = NonZeroUsize::new(8 << 20).
 /// How long nothing is written to a file before it is closed or touched.
 const IDLE_FOR: Duration = Duration::from_secs(LIVE_FOR.as_secs() / 2);
 
-/// Files kept open; a batch that opens more is followed by closing all but the last.
+/// Most files that are open at a time, also within a batch: for one more, that which was not written to for the longest time is
+/// closed. At least two, for a file that is full and the next one.
 const MAX_OPEN: usize = 64;
 
 /// The files of one log type, appended to.
@@ -107,9 +109,8 @@ impl AppendLog {
         }
         self.places.iter_mut().for_each(|place| place.content.keep_batch());
         self.ground.tenant.wrote(bytes);
-        // What cannot be closed now stays open; the next flush says why.
-        if self.places.iter().count() > MAX_OPEN && self.flush().is_ok() {
-            self.places.keep_last();
+        if self.places.iter().count() > MAX_OPEN {
+            self.places.forget(Chain::is_closed);
         }
         Ok(())
     }
@@ -182,9 +183,27 @@ impl AppendLog {
         bytes
     }
 
+    /// Writes the batch's part of each place.
     fn append(&mut self) -> Attempt {
         let Self { ground, places, .. } = self;
-        places.iter_mut().try_for_each(|place| place.append(ground))
+        let places = places.as_mut_slice();
+        let mut open: VecDeque<usize> = (0..places.len()).filter(|at| places[*at].content.open_files() > 0).collect();
+        open.make_contiguous().sort_by_key(|at| places[*at].content.changed());
+        for at in 0..places.len() {
+            let Some(need) = places[at].content.files_to_open() else { continue };
+            open.retain(|open| *open != at);
+            let is_over = |open: &VecDeque<usize>, places: &[Place<Chain>]| {
+                open.iter().map(|at| places[*at].content.open_files()).sum::<usize>() + need > MAX_OPEN
+            };
+            while is_over(&open, places)
+                && let Some(oldest) = open.pop_front()
+            {
+                places[oldest].close(ground)?;
+            }
+            places[at].append(ground)?;
+            open.push_back(at);
+        }
+        Ok(())
     }
 
     fn error(&self, message: &str, path: &Path, error: io::Error) -> Error {

@@ -40,12 +40,16 @@ struct BatchPart {
     start: Mark,
     /// Where the next file begins.
     cuts: Vec<Mark>,
-    /// Up to where full files have made the text durable.
+    /// Up to where the text is in files.
+    written: Mark,
+    /// Up to where files that are full or closed have made the text durable.
     durable: Mark,
     /// How long the current file was before.
     len_before: u64,
     /// The file that was current before, when the batch has filled it.
     filled: Option<LogFile>,
+    /// The same when it had to be closed.
+    closed: Option<PathBuf>,
     /// The files that the batch began.
     begun: Vec<PathBuf>,
 }
@@ -87,7 +91,8 @@ impl Chain {
     pub(crate) fn start_batch(&mut self) {
         let len_before = self.current.as_ref().map_or(0, |file| file.len);
         let cuts = std::mem::take(&mut self.batch.cuts);
-        self.batch = BatchPart { start: self.end(), cuts, len_before, ..BatchPart::default() };
+        let start = self.end();
+        self.batch = BatchPart { start, written: start, cuts, len_before, ..BatchPart::default() };
         self.batch.cuts.clear();
     }
 
@@ -122,6 +127,27 @@ impl Chain {
         let bytes = (self.text.len() - self.batch.start.at) as u64;
         let is_first = self.current.is_none() && bytes > 0;
         (bytes, self.batch.cuts.len() as u64 + u64::from(is_first))
+    }
+
+    /// How many files it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        usize::from(self.current.is_some()) + usize::from(self.batch.filled.is_some())
+    }
+
+    /// How many files it has open at most while its part of the batch is written, if there is one.
+    pub(crate) fn files_to_open(&self) -> Option<usize> {
+        let has_part = self.text.len() > self.batch.start.at;
+        has_part.then_some(if self.batch.cuts.is_empty() { 1 } else { 2 })
+    }
+
+    /// When the current file was changed last.
+    pub(crate) fn changed(&self) -> Option<Instant> {
+        self.current.as_ref().map(|file| file.changed)
+    }
+
+    /// Whether it has no file open, and needs none for what it has.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.current.is_none() && self.text.is_empty()
     }
 
     /// Whether all of it is durable and nothing was written for so long.
@@ -172,7 +198,29 @@ impl Place<Chain> {
             self.open_next(cut, ground)?;
             from = cut.at;
         }
-        self.append_text(from..self.content.text.len(), ground)
+        self.append_text(from..self.content.text.len(), ground)?;
+        self.content.batch.written = self.content.end();
+        Ok(())
+    }
+
+    /// Makes durable what is in its files and closes them, also in the middle of a batch that has a part here.
+    pub(crate) fn close(&mut self, ground: &mut Ground) -> Attempt {
+        if !self.content.batch.is_open {
+            self.flush(ground)?;
+            self.content.current = None;
+            return Ok(());
+        }
+        let Chain { current, batch, .. } = &mut self.content;
+        if let Some(file) = current {
+            // After a failure the batch is taken back, and with it a file that is not to be trusted.
+            file.sync(ground)?;
+        }
+        let last = current.take();
+        batch.durable = batch.written;
+        // Files that the batch began are known by their paths.
+        let before = if batch.begun.is_empty() { last } else { batch.filled.take() };
+        batch.closed = before.map(|file| file.path).or(batch.closed.take());
+        Ok(())
     }
 
     /// The batch failed somewhere: files that it began go, and the one that was current before is cut back.
@@ -186,6 +234,7 @@ impl Place<Chain> {
             chain.current = batch.filled;
         }
         batch.begun.into_iter().for_each(|path| ground.leave(path, 0));
+        batch.closed.into_iter().for_each(|path| ground.leave(path, batch.len_before));
         chain.text.truncate(batch.start.at);
         chain.records = batch.start.records;
         if batch.durable.at > 0 {
@@ -275,8 +324,10 @@ impl Place<Chain> {
         let Chain { current, batch, .. } = &mut self.content;
         if let Some(full) = current {
             full.sync(ground)?;
-            batch.durable = cut;
+            (batch.durable, batch.written) = (cut, cut);
         }
+        // One that the batch began is known by its path, and makes room for the next.
+        current.take_if(|_| !batch.begun.is_empty());
         self.open(ground)
     }
 

@@ -18,19 +18,21 @@ struct Debt {
     len: u64,
 }
 
-/// More are not remembered; the oldest stays as it is then.
-const MAX_DEBTS: usize = 64;
+/// More are not remembered; the oldest stays as it is then. A batch of as many days may fail on a disk that is broken.
+const MAX_DEBTS: usize = 4096;
 
 // === impl Debts ===
 
 impl Debts {
     /// Cuts the file back to `len` bytes, or removes it when that is none; if not now, then when debts are next paid.
     pub(crate) fn owe(&mut self, disk: &dyn Disk, path: PathBuf, len: u64) {
+        if shorten(disk, &path, len).is_ok() {
+            return;
+        }
         if self.0.len() == MAX_DEBTS {
             self.0.pop_front();
         }
         self.0.push_back(Debt { path, len });
-        self.pay(disk);
     }
 
     /// Tries all of them again.

@@ -90,7 +90,12 @@ impl<T: Default> Places<T> {
         self.places.iter_mut()
     }
 
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Place<T>] {
+        &mut self.places
+    }
+
     /// Forgets places, all but the one that the next record most likely goes to.
+    #[cfg(feature = "parquet")]
     pub(crate) fn keep_last(&mut self) {
         self.forget(|_| true);
     }

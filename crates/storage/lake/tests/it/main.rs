@@ -5,6 +5,7 @@ mod support;
 mod partition;
 mod layout;
 mod jsonl;
+mod many_days;
 mod system_log;
 mod stream;
 mod memory;

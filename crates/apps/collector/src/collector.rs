@@ -1,6 +1,7 @@
 //! The collector: puts queue, receivers and plugins together, and takes them apart again.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use crate::control::Control;
 use crate::health::{Canary, Health};
 use crate::http::{Limits, Listening, Policy, Shared, Tls, talk};
 use crate::intake::{Intake, Reason};
-use crate::plugins::{Asked, Crew, Match, Plugin, PluginReport};
+use crate::plugins::{Asked, Crew, MAX_DEAD, Match, Plugin, PluginReport};
 use crate::queue::{Delivery, Opened, Options, Queue, QueueReport};
 #[cfg(feature = "nats")]
 use crate::receive::jetstream::{self, JetStream};
@@ -42,6 +43,8 @@ pub(crate) struct Part {
     pub(crate) errors: u64,
     /// Records in its dead letters.
     pub(crate) dead: u64,
+    /// Records that its dead letters had no room for.
+    pub(crate) lost: u64,
     /// Whether it is known not to work now.
     pub(crate) is_failing: bool,
     pub(crate) last_error: Option<String>,
@@ -58,6 +61,7 @@ pub struct CollectorBuilder {
     flush_every: Duration,
     checkpoint_every: Duration,
     takes_otlp: bool,
+    max_dead: NonZeroU64,
     plugins: Vec<Asked>,
     pulls: Vec<Pull>,
     subscriptions: Vec<Subscribe>,
@@ -93,6 +97,7 @@ impl CollectorBuilder {
             flush_every: DEFAULT_FLUSH_EVERY,
             checkpoint_every: DEFAULT_CHECKPOINT_EVERY,
             takes_otlp: true,
+            max_dead: MAX_DEAD,
             plugins: Vec::new(),
             pulls: Vec::new(),
             subscriptions: Vec::new(),
@@ -144,6 +149,12 @@ impl CollectorBuilder {
         self
     }
 
+    /// Most bytes of each plugin's dead letters: [`MAX_DEAD`]. What is more is lost and counted, [`PluginReport::lost`].
+    pub fn max_dead(mut self, bytes: NonZeroU64) -> Self {
+        self.max_dead = bytes;
+        self
+    }
+
     /// Adds a plugin under a name that no other has.
     pub fn plugin(mut self, name: impl Into<String>, wanted: Match, plugin: impl Plugin + 'static) -> Self {
         self.plugins.push(Asked { name: name.into(), wanted, plugin: Box::new(plugin), settings: None });
@@ -189,6 +200,7 @@ impl CollectorBuilder {
             flush_every,
             checkpoint_every,
             takes_otlp,
+            max_dead,
             plugins,
             pulls,
             subscriptions,
@@ -207,7 +219,7 @@ impl CollectorBuilder {
         let queue = Arc::new(queue);
         let control = Arc::new(Control::open(&folder, disk)?);
         let canary = Arc::new(Canary::new(&Source::this_process("spanlaked")));
-        let crew = Arc::new(Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.clone()));
+        let crew = Arc::new(Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.clone(), max_dead));
         let intake = Intake::new(Arc::clone(&queue));
         let room = tokio::sync::Semaphore::new(limits.held_bytes.div_ceil(1024));
         let policy = Arc::new(Mutex::new(Arc::new(Policy::new(tokens, limits))));
@@ -295,12 +307,13 @@ impl Collector {
             name: format!("plugin `{}`", report.name),
             errors: report.errors,
             dead: report.dead,
+            lost: report.lost,
             is_failing: report.state == SinkState::Retrying,
             last_error: report.last_error,
         };
         let QueueReport { errors, is_disk_full, last_error, .. } = self.queue.report();
         let name = "the queue".to_owned();
-        let queue = Part { name, errors, dead: 0, is_failing: is_disk_full, last_error };
+        let queue = Part { name, errors, dead: 0, lost: 0, is_failing: is_disk_full, last_error };
         let publishers = self.receiving.iter().filter_map(|receiving| receiving.standing.as_ref());
         let parts = self.plugins().into_iter().map(plugin).chain([queue]);
         let parts = parts.chain(publishers.map(|standing| standing.part()));

@@ -91,10 +91,11 @@ impl Health {
     pub(crate) fn put_metrics(&self, out: &mut String) {
         let reports = self.crew.reports();
         type Read = fn(&PluginReport) -> u64;
-        let metrics: [(&str, &str, Read); 4] = [
+        let metrics: [(&str, &str, Read); 5] = [
             ("plugin_records_total", "Records that a plugin has.", |report| report.written),
             ("plugin_filtered_total", "Records that were not meant for a plugin.", |report| report.filtered),
             ("plugin_dead_total", "Records in a plugin's dead letters.", |report| report.dead),
+            ("plugin_lost_total", "Records that a plugin's dead letters had no room for.", |report| report.lost),
             ("plugin_errors_total", "How often a plugin failed.", |report| report.errors),
         ];
         for (name, about, read) in metrics {
@@ -162,7 +163,7 @@ mod tests {
         let options = Options::new(folder.path().join("queue"), NonZeroU64::MAX);
         let (queue, _) = Queue::open(options, disk::real(), &[]).expect("a queue");
         let queue = Arc::new(queue);
-        let crew = Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.path().to_owned());
+        let crew = Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.path().to_owned(), NonZeroU64::MAX);
         let others = Match { services: vec!["orders".to_owned()], ..Match::default() };
         let plugins: [(_, _, Box<dyn Plugin>); 4] = [
             ("good", Match::default(), Box::new(Forgetful(false))),
@@ -195,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let options = Options::new(folder.path().join("queue"), NonZeroU64::MAX);
         let (queue, _) = Queue::open(options, disk::real(), &[]).expect("a queue");
-        let crew = Crew::new(Arc::new(queue), Arc::clone(&canary), folder.path().to_owned());
+        let crew = Crew::new(Arc::new(queue), Arc::clone(&canary), folder.path().to_owned(), NonZeroU64::MAX);
         for name in ["lake", "print"] {
             let plugin = Box::new(SinkPlugin::new(StreamSink::stderr()));
             let asked = Asked { name: name.to_owned(), wanted: Match::default(), plugin, settings: None };

@@ -36,7 +36,9 @@ pub use control::Control;
 pub use from_file::from_settings;
 pub use health::CANARY_TARGET;
 pub use http::{Limits, Tls};
-pub use plugins::{BucketPlugin, Formats, LakePlugin, Match, Place, Plugin, PluginReport, Portion, SinkPlugin};
+pub use plugins::{
+    BucketPlugin, Formats, LakePlugin, MAX_DEAD, Match, Pieces, Place, Plugin, PluginReport, Portion, SinkPlugin,
+};
 #[cfg(feature = "nats")]
 pub use receive::JetStream;
 pub use tokens::{Right, Token, Tokens};

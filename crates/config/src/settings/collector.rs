@@ -158,6 +158,8 @@ table! {
         pub max_file: Size = "64 MiB",
         /// How long it is remembered what a sender sent that is silent.
         pub remember: Duration = "7 days",
+        /// How long each plugin's dead letters get, in bytes.
+        pub max_dead: Size = "256 MiB",
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Watch {
 struct Seen {
     errors: u64,
     dead: u64,
+    lost: u64,
     failed_at: Option<Instant>,
     told_at: Option<Instant>,
 }
@@ -60,7 +61,11 @@ impl Seen {
         if part.dead > self.dead {
             lines.push(format!("{} records went to its dead letters: {}", part.dead - self.dead, why()));
         }
-        (self.errors, self.dead) = (part.errors, part.dead);
+        if part.lost > self.lost {
+            let lost = part.lost - self.lost;
+            lines.push(format!("{lost} records are lost, for its dead letters are full: {}", why()));
+        }
+        (self.errors, self.dead, self.lost) = (part.errors, part.dead, part.lost);
         lines
     }
 }
@@ -71,7 +76,7 @@ mod tests {
 
     fn parts(errors: u64, dead: u64, is_failing: bool) -> Vec<Part> {
         let last_error = (errors > 0).then(|| format!("error {errors}"));
-        vec![Part { name: "plugin `lake`".to_owned(), errors, dead, is_failing, last_error }]
+        vec![Part { name: "plugin `lake`".to_owned(), errors, dead, lost: dead / 7, is_failing, last_error }]
     }
 
     #[test]
@@ -87,7 +92,8 @@ mod tests {
         assert_eq!(look(701, parts(3, 0, false)), "");
         assert_eq!(
             look(702, parts(4, 7, false)),
-            "plugin `lake`: fails: error 4\nplugin `lake`: 7 records went to its dead letters: error 4"
+            "plugin `lake`: fails: error 4\nplugin `lake`: 7 records went to its dead letters: error 4\n\
+             plugin `lake`: 1 records are lost, for its dead letters are full: error 4"
         );
     }
 

@@ -37,6 +37,7 @@ pub fn from_settings(config: &CollectorConfig) -> Result<CollectorBuilder, Error
         .listen(address)
         .tokens(tokens(settings)?)
         .limits(limits(&settings.limits))
+        .max_dead(settings.queue.max_dead.non_zero())
         .flush_every(settings.flush_every);
     if let Some(tls) = settings.tls.on() {
         builder =

@@ -10,7 +10,7 @@ use spanlake_core::{Category, Error, Stage};
 use spanlake_lake::LakeFile;
 use spanlake_lake::store::{Store, StoreOptions};
 
-use super::{LakePlugin, Plugin, Portion};
+use super::{LakePlugin, Pieces, Plugin, Portion};
 
 /// Bytes of segments behind which what was written goes to the bucket, also before a flush: an object has to fit into memory.
 const STAGED_BYTES: usize = 8 << 20;
@@ -156,6 +156,11 @@ impl Plugin for BucketPlugin {
             *bytes += portion.entries().iter().map(|given| given.entry.segment.len()).sum::<usize>();
         }
         Ok(())
+    }
+
+    /// As the lake that is written first.
+    fn pieces(&self) -> Pieces {
+        Pieces::Whole
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! All plugins at work, which may come, change and go while the collector runs.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -35,6 +36,8 @@ pub(crate) struct Crew {
     pub(crate) canary: Arc<Canary>,
     /// Where the dead letters are.
     pub(crate) folder: PathBuf,
+    /// Most bytes of those of each plugin.
+    max_dead: NonZeroU64,
     members: Mutex<Vec<Member>>,
 }
 
@@ -48,8 +51,8 @@ struct Member {
 }
 
 impl Crew {
-    pub(crate) fn new(queue: Arc<Queue>, canary: Arc<Canary>, folder: PathBuf) -> Self {
-        Self { queue, canary, folder, members: Mutex::default() }
+    pub(crate) fn new(queue: Arc<Queue>, canary: Arc<Canary>, folder: PathBuf, max_dead: NonZeroU64) -> Self {
+        Self { queue, canary, folder, max_dead, members: Mutex::default() }
     }
 
     /// Has a plugin begin where its name was in the queue.
@@ -69,7 +72,7 @@ impl Crew {
             reader: self.queue.reader(&name).ok_or_else(|| twice(&name))?,
             passed: None,
             carried: None,
-            dead: Dead::of(&self.folder, &name),
+            dead: Dead::of(&self.folder, &name, self.max_dead),
             name: name.clone(),
             plugin,
             wanted,
@@ -146,7 +149,6 @@ fn twice(name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU64;
     use std::sync::mpsc::{Receiver, channel};
 
     use spanlake_core::{Source, disk};
@@ -176,7 +178,7 @@ mod tests {
         let (queue, _) = Queue::open(options, disk::real(), &[]).expect("a queue");
         let queue = Arc::new(queue);
         let canary = Arc::new(Canary::new(&Source::this_process("spanlaked")));
-        let crew = Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.path().to_owned());
+        let crew = Crew::new(Arc::clone(&queue), Arc::clone(&canary), folder.path().to_owned(), NonZeroU64::MAX);
         let (let_go, waits) = channel();
         let asked = |waits| {
             let (name, plugin) = ("hangs".to_owned(), Box::new(Hangs(waits)));

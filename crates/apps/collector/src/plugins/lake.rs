@@ -8,7 +8,7 @@ use spanlake_core::sync::Arc;
 use spanlake_core::{Category, Error, Sink, Source, Stage};
 use spanlake_lake::{JsonlSink, ParquetSink, take_back};
 
-use super::{Plugin, Portion};
+use super::{Pieces, Plugin, Portion};
 
 /// Writes a lake in a folder, as JSON lines and Parquet.
 ///
@@ -61,6 +61,11 @@ impl Plugin for LakePlugin {
             sink.write(&portion.batch()).inspect_err(|_| self.begun = Some((first, at)))?;
         }
         Ok(())
+    }
+
+    /// What one sink has and another has not is known by the whole portion. It is a disk that refuses here, not what is in a record.
+    fn pieces(&self) -> Pieces {
+        Pieces::Whole
     }
 
     fn flush(&mut self) -> Result<(), Error> {

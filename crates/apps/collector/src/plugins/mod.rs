@@ -22,6 +22,7 @@ mod pubsub_nats;
 mod pubsub_zeromq;
 #[cfg(feature = "redis")]
 mod redis;
+mod dead;
 mod runner;
 mod sink;
 
@@ -31,6 +32,8 @@ pub use self::mongodb::{Acknowledged, MongoPlugin};
 pub use self::redis::{Fields, MAX_LEN, RedisPlugin};
 pub use bucket::{BucketPlugin, Formats};
 pub(crate) use crew::{Asked, Crew};
+pub(crate) use dead::Dead;
+pub use dead::MAX_DEAD;
 #[cfg(feature = "forward")]
 pub use forward::ForwardPlugin;
 pub use lake::LakePlugin;
@@ -43,7 +46,7 @@ pub use portion::{Given, Place, Portion};
 pub use pubsub_nats::{Form, NatsPlugin};
 #[cfg(feature = "pubsub-zeromq")]
 pub use pubsub_zeromq::{Notation, ZeromqPlugin};
-pub use runner::{Dead, PluginReport};
+pub use runner::PluginReport;
 pub(crate) use runner::{Runner, Steering};
 pub use sink::SinkPlugin;
 
@@ -57,6 +60,12 @@ use spanlake_core::{Category, Error, Stage};
 pub trait Plugin: Send {
     /// Writes a portion, all of it or nothing.
     fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error>;
+
+    /// How a portion is cut that it refuses for good, so that only what it really does not take goes to the dead letters. The pieces
+    /// come in the order of the queue, and each once more although parts of it may be there from the tries before.
+    fn pieces(&self) -> Pieces {
+        Pieces::Entries
+    }
 
     /// Makes everything written so far durable.
     fn flush(&mut self) -> Result<(), Error>;
@@ -82,6 +91,17 @@ pub trait Plugin: Send {
     fn resume(&mut self, _note: &[u8]) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// What a portion that is refused may be cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pieces {
+    /// Nothing: it is written or buried as a whole.
+    Whole,
+    /// Entries, each with all of its records: what tells repeats by the number of an entry.
+    Entries,
+    /// Records: what tells repeats by the place of each, or not at all.
+    Records,
 }
 
 /// Fails where a plugin may not be called so: files are named after it.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use spanlake_core::{Category, Error, Record, Secret, Stage};
 
 use super::columns::Columns;
-use super::{Place, Plugin, Portion};
+use super::{Pieces, Place, Plugin, Portion};
 
 /// How long a server is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -106,14 +106,20 @@ impl Plugin for MongoPlugin {
         let documents: Vec<Document> = documents.collect::<Result<_, _>>()?;
         let session = self.session.take().map_or_else(|| self.connect(), Ok).map_err(failed)?;
         let collection = session.collection::<Document>(&self.collection);
-        for documents in documents.chunks(COMMAND_DOCUMENTS) {
+        let written = documents.chunks(COMMAND_DOCUMENTS).try_for_each(|documents| {
             // One that is there already keeps none of the others back.
             let options = InsertManyOptions::builder().ordered(false).write_concern(Some(self.concern.clone())).build();
             let inserted = collection.insert_many(documents).with_options(options).run();
-            inserted.map(drop).or_else(|error| if is_repeat(&error) { Ok(()) } else { Err(failed(error)) })?;
-        }
-        self.session = Some(session);
-        Ok(())
+            inserted.map(drop).or_else(|error| if is_repeat(&error) { Ok(()) } else { Err(failed(error)) })
+        });
+        // Who refuses documents is there.
+        self.session = Some(session).filter(|_| written.as_ref().err().is_none_or(|error| !error.is_recoverable()));
+        written
+    }
+
+    /// Each document has an `_id` of its own.
+    fn pieces(&self) -> Pieces {
+        Pieces::Records
     }
 
     fn flush(&mut self) -> Result<(), Error> {

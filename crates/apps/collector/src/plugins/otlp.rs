@@ -1,5 +1,6 @@
 //! OTLP in protobuf over HTTP: logs, and spans of the tasks that ended.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use prost::Message;
@@ -11,7 +12,7 @@ use spanlake_wire::otlp::proto::collector::trace::v1::ExportTraceServiceResponse
 use spanlake_wire::otlp::{Beside, logs, traces};
 
 use super::pause::Pause;
-use super::{Plugin, Portion};
+use super::{Pieces, Place, Plugin, Portion};
 
 const LOGS: &str = "/v1/logs";
 const TRACES: &str = "/v1/traces";
@@ -50,13 +51,15 @@ pub enum Signals {
     Logs,
 }
 
-/// How much of a portion, which ends with this entry, is there: a portion that is tried again goes on from there.
+/// What of a portion that failed is there: it is tried again without that, also in pieces.
 #[derive(Debug, Default)]
 struct Progress {
-    entry: Option<u64>,
-    logs: usize,
-    spans: usize,
+    logs: BTreeSet<Place>,
+    spans: BTreeSet<Place>,
 }
+
+/// What is not there yet, and its places.
+type Left<'a> = (Vec<Place>, Vec<&'a Record<'a>>);
 
 impl OtlpPlugin {
     /// To the receiver there, below which are `/v1/logs` and `/v1/traces`. Fails when the URL is none, and when certificates cannot be read.
@@ -133,29 +136,48 @@ impl OtlpPlugin {
     }
 }
 
+impl Progress {
+    /// Forgets what is before a portion: it does not come again.
+    fn pass(&mut self, portion: &Portion<'_>) {
+        let first = portion.records().map(|(place, _)| place).min();
+        for places in [&mut self.logs, &mut self.spans] {
+            *places = first.map(|first| places.split_off(&first)).unwrap_or_default();
+        }
+    }
+}
+
+fn left<'a>(portion: &Portion<'a>, there: &BTreeSet<Place>) -> Left<'a> {
+    portion.records().filter(|(place, _)| !there.contains(place)).unzip()
+}
+
 impl Plugin for OtlpPlugin {
     fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
         self.pause.check(|| self.client.failed("the other side asked to be left alone"))?;
-        let records: Vec<&Record<'_>> = portion.records().map(|(_, record)| record).collect();
-        let entry = portion.entries().last().map(|given| given.entry.index);
-        if self.progress.entry != entry {
-            self.progress = Progress { entry, ..Progress::default() };
-        }
-        while let Some(left) = records.get(self.progress.logs..).filter(|left| !left.is_empty()) {
-            let sent = left.get(..self.request_records).unwrap_or(left);
-            let complaint = self.send_logs(sent)?;
-            self.progress.logs += sent.len();
+        self.progress.pass(portion);
+        let (mut places, mut records) = left(portion, &self.progress.logs);
+        while !records.is_empty() {
+            let most = self.request_records.min(records.len());
+            let complaint = self.send_logs(&records[..most])?;
+            self.progress.logs.extend(places.drain(..most));
+            records.drain(..most);
             complaint.map_or(Ok(()), |error| Err(error.recoverable()))?;
         }
-        while let Some(left) = records.get(self.progress.spans..).filter(|left| !left.is_empty()) {
-            let sent = left.get(..self.request_records).unwrap_or(left);
-            let complaint = self.send_spans(sent)?;
-            self.progress.spans += sent.len();
+        let (mut places, mut records) = left(portion, &self.progress.spans);
+        while !records.is_empty() {
+            let most = self.request_records.min(records.len());
+            let complaint = self.send_spans(&records[..most])?;
+            self.progress.spans.extend(places.drain(..most));
+            records.drain(..most);
             complaint.map_or(Ok(()), |error| Err(error.recoverable()))?;
         }
         // Once a portion, for each failure costs a pause.
         self.request_records = (self.request_records + self.request_records / 8 + 1).min(REQUEST_RECORDS);
         Ok(())
+    }
+
+    /// What is there already is known of each record.
+    fn pieces(&self) -> Pieces {
+        Pieces::Records
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use spanlake_core::segment::{Decoded, merge};
 use spanlake_core::{Batch, LevelFilter, Record, Source};
 
+use super::Pieces;
 use crate::queue::Entry;
 
 /// Where a record stands in the queue: the same at every try, after every restart, and for no other record of that queue.
@@ -27,7 +28,8 @@ pub struct Given<'a> {
 
 /// What a plugin gets at once: records that fit what it wants, by time, at least one.
 ///
-/// Portions come in the order of the queue, all records of an entry in one portion. After a crash they may be cut otherwise.
+/// Portions come in the order of the queue, all records of an entry in one portion. After a crash they may be cut otherwise, and so may
+/// one be that was refused, as its plugin's [`Pieces`](super::Pieces) say.
 #[derive(Clone, Copy, Debug)]
 pub struct Portion<'a> {
     queue: u64,
@@ -65,6 +67,40 @@ impl<'a> Selection<'a> {
         let given = entries.iter().zip(kept.iter().zip(&seen)).filter(|(_, (kept, _))| **kept > 0);
         let entries = given.map(|(entry, (kept, seen))| Given { entry: *entry, is_whole: kept == seen }).collect();
         Self { records, places, entries }
+    }
+
+    /// Two halves in the order of the queue, of what can be cut so.
+    pub(crate) fn halves(&self, pieces: Pieces) -> Option<[Self; 2]> {
+        match (pieces, &*self.entries, self.records.len()) {
+            (Pieces::Whole, ..) | (_, [], _) => None,
+            (Pieces::Entries, [_], _) | (Pieces::Records, [_], ..=1) => None,
+            (_, [only], count) => {
+                let part = Given { is_whole: false, ..*only };
+                Some([0..count / 2, count / 2..count].map(|range| Self {
+                    records: self.records[range.clone()].to_vec(),
+                    places: self.places[range].to_vec(),
+                    entries: vec![part],
+                }))
+            }
+            (_, entries, _) => {
+                let (first, second) = entries.split_at(entries.len() / 2);
+                Some([first, second].map(|entries| self.only(entries)))
+            }
+        }
+    }
+
+    /// The records of some entries, which stand in a row.
+    fn only(&self, entries: &[Given<'a>]) -> Self {
+        let range = entries.first().map(|first| first.entry.index)..=entries.last().map(|last| last.entry.index);
+        let is_in = |place: &Place| range.contains(&Some(place.entry));
+        let kept = self.records.iter().zip(&self.places).filter(|(_, place)| is_in(place));
+        let (records, places) = kept.map(|(record, place)| (record.clone(), *place)).unzip();
+        Self { records, places, entries: entries.to_vec() }
+    }
+
+    /// The last of its entries.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.entries.last().map(|given| given.entry.index)
     }
 
     pub(crate) fn portion(&'a self, queue: u64, plugin: &'a str) -> Portion<'a> {

@@ -11,7 +11,7 @@ use spanlake_wire::scoped;
 use tokio::runtime::{Builder, Runtime};
 
 use super::columns::Columns;
-use super::{Plugin, Portion};
+use super::{Pieces, Plugin, Portion};
 
 /// How long a server, and its answer to some messages, is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -183,6 +183,11 @@ impl Plugin for NatsPlugin {
             let why = "the server takes no message as long as a record";
             Err(Error::new(Stage::Handler, SERVICE, Category::Validation, why).with("bytes", bytes))
         })
+    }
+
+    /// Each message has an id of its own.
+    fn pieces(&self) -> Pieces {
+        Pieces::Records
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -1,21 +1,17 @@
 //! The runner: takes records from the queue to one plugin, at the plugin's own pace.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use spanlake_core::record::Task;
-use spanlake_core::render::{JsonLines, Renderer};
 use spanlake_core::segment::Decoded;
 use spanlake_core::sync::{Mutex, lock};
 use spanlake_core::{Category, Error, Kind, Record, SinkState, Stage, Value};
 
-use super::{Match, Plugin, Portion, Selection};
+use super::{Dead, Match, Pieces, Plugin, Portion, Selection};
 use crate::health::Canary;
 use crate::queue::{Entry, Items, Queue, Reader};
 
@@ -25,7 +21,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often a batch is tried that a retry cannot help, before it goes to the dead letters.
+/// How often a portion is tried that a retry cannot help, before it is cut into pieces or goes to the dead letters.
 const MOST_TRIES: u32 = 5;
 
 /// How much the contexts of a portion may come to, where it has more than one entry. What a segment says once of a task most others are
@@ -55,11 +51,20 @@ pub(crate) struct Runner {
 
 /// What became of records.
 enum Written {
-    /// The plugin has them.
+    /// The plugin has them, or some of them, and the dead letters the rest.
     There,
     /// The dead letters have them.
     Dead,
     /// Nobody has them: there was no time for another try.
+    NotYet,
+}
+
+/// What came of trying.
+enum Tried {
+    There,
+    /// It will never be taken as it is.
+    Refused,
+    /// There was no time for another try.
     NotYet,
 }
 
@@ -68,12 +73,6 @@ enum Written {
 pub(crate) struct Steering {
     /// When they are to be done with what is in the queue.
     stop_at: Mutex<Option<Instant>>,
-}
-
-/// Where batches go that a plugin will never take: JSON lines, one file for each plugin.
-#[derive(Clone, Debug)]
-pub struct Dead {
-    path: PathBuf,
 }
 
 /// How a plugin is doing.
@@ -90,6 +89,8 @@ pub struct PluginReport {
     pub filtered: u64,
     /// Records that went to the dead letters.
     pub dead: u64,
+    /// Records for which the dead letters had no room: nobody has them.
+    pub lost: u64,
     /// How often it failed.
     pub errors: u64,
     /// Its last failure, with code and causes.
@@ -182,9 +183,10 @@ impl Runner {
         let selection = Selection::of(entries, decoded, |record| self.wanted.fits(record));
         let count: usize = decoded.iter().map(Decoded::len).sum();
         lock(&self.report).filtered += (count - selection.records.len()) as u64;
+        let is_given = self.given(&selection.records).is_some();
         let is_reached = !selection.records.is_empty() || canaries.is_none() || self.reach();
         match if selection.records.is_empty() { Written::There } else { self.write(&selection) } {
-            Written::There if is_reached => self.carried = canaries.or(self.carried),
+            Written::There if is_reached && !is_given => self.carried = canaries.or(self.carried),
             Written::There | Written::Dead => {}
             Written::NotYet => return false,
         }
@@ -202,45 +204,115 @@ impl Runner {
         reached.is_ok()
     }
 
+    /// When the last canary among these was made.
+    fn given(&self, records: &[Record<'_>]) -> Option<i64> {
+        records.iter().filter_map(|record| self.canary.of(record)).max()
+    }
+
     fn write(&mut self, selection: &Selection<'_>) -> Written {
+        match self.attempt(selection, MOST_TRIES) {
+            Tried::There => Written::There,
+            Tried::NotYet => Written::NotYet,
+            Tried::Refused => self.divide(selection),
+        }
+    }
+
+    /// Writes what was refused in halves, and those of them that are refused in halves again, so that one record that cannot be taken drags
+    /// no others with it. Each piece is tried once: it takes twice as many tries as there are records at most, and no pauses.
+    fn divide(&mut self, refused: &Selection<'_>) -> Written {
+        let Some(halves) = refused.halves(Pieces::Entries.min(self.plugin.pieces())) else {
+            return self.sift(refused);
+        };
+        let mut all = Written::Dead;
+        for half in &halves {
+            let written = match self.attempt_in_time(half) {
+                Tried::There => Written::There,
+                Tried::NotYet => Written::NotYet,
+                Tried::Refused => self.divide(half),
+            };
+            match written {
+                Written::NotYet => return Written::NotYet,
+                Written::There => all = Written::There,
+                Written::Dead => {}
+            }
+            // Whatever becomes of the rest, this does not come again.
+            self.passed = half.last().or(self.passed);
+        }
+        all
+    }
+
+    /// The same within one entry, where the plugin allows it. What is left goes to the dead letters at once.
+    fn sift(&mut self, refused: &Selection<'_>) -> Written {
+        let pieces = self.plugin.pieces();
+        let Some([first, second]) = refused.halves(pieces) else {
+            return self.bury(&refused.records, Written::Dead);
+        };
+        let (mut ahead, mut dead, mut all) = (vec![second, first], Vec::new(), Written::Dead);
+        while let Some(piece) = ahead.pop() {
+            match self.attempt_in_time(&piece) {
+                Tried::There => all = Written::There,
+                Tried::NotYet => return Written::NotYet,
+                Tried::Refused => match piece.halves(pieces) {
+                    Some([first, second]) => ahead.extend([second, first]),
+                    None => dead.extend(piece.records),
+                },
+            }
+        }
+        self.bury(&dead, all)
+    }
+
+    /// A piece has had its tries as a part of the whole.
+    fn attempt_in_time(&mut self, piece: &Selection<'_>) -> Tried {
+        if self.steering.is_over() { Tried::NotYet } else { self.attempt(piece, 1) }
+    }
+
+    /// Tries until it is there, or was refused for good so many times.
+    fn attempt(&mut self, selection: &Selection<'_>, most_tries: u32) -> Tried {
         let records = &selection.records;
         let name = self.name.clone();
         let portion: Portion<'_> = selection.portion(self.queue.identity(), &name);
-        let count = records.iter().filter(|record| record.kind != Kind::Loss).count() as u64;
         let mut tries = 0;
         loop {
             let error = match guarded(|| self.plugin.write(&portion)) {
                 Ok(()) => {
-                    self.note_success(count);
-                    return Written::There;
+                    self.note_success(count(records));
+                    self.carried = self.given(records).or(self.carried);
+                    return Tried::There;
                 }
                 Err(error) => error,
             };
             self.note_failure(&error);
             tries += 1;
-            if tries >= MOST_TRIES && !error.is_recoverable() {
-                return self.bury(records, count);
+            if tries >= most_tries && !error.is_recoverable() {
+                return Tried::Refused;
             }
             if !self.pause(tries) {
-                return Written::NotYet;
+                return Tried::NotYet;
             }
         }
     }
 
-    /// Puts a batch to the dead letters; where that fails too it is tried until it works.
-    fn bury(&mut self, records: &[Record<'_>], count: u64) -> Written {
+    /// Puts records to the dead letters; where that fails too it is tried until it works. Gives `written` when they are there.
+    fn bury(&mut self, records: &[Record<'_>], written: Written) -> Written {
+        if records.is_empty() {
+            return written;
+        }
         let mut tries = 0;
-        while let Err(error) = self.dead.write(records) {
-            self.note_failure(&error);
+        let buried = loop {
+            match self.dead.write(records) {
+                Ok(buried) => break buried,
+                Err(error) => self.note_failure(&error),
+            }
             tries += 1;
             if !self.pause(tries) {
                 return Written::NotYet;
             }
-        }
+        };
         let mut report = lock(&self.report);
-        report.dead += count;
+        report.dead += buried.kept;
+        report.lost += buried.lost;
         report.state = SinkState::Degraded;
-        Written::Dead
+        written
     }
 
     /// Makes progress known that is durable.
@@ -271,7 +343,7 @@ impl Runner {
     fn note_success(&self, count: u64) {
         let mut report = lock(&self.report);
         report.written += count;
-        report.state = if report.dead > 0 { SinkState::Degraded } else { SinkState::Ok };
+        report.state = if report.dead + report.lost > 0 { SinkState::Degraded } else { SinkState::Ok };
     }
 
     fn note_failure(&self, error: &Error) {
@@ -305,6 +377,11 @@ fn context_bytes(segment: &Decoded<'_>) -> usize {
 
 fn text_bytes(value: &Value<'_>) -> usize {
     if let Value::Text(text) = value { text.len() } else { value.to_string().len() }
+}
+
+/// Without statements of loss.
+fn count(records: &[Record<'_>]) -> u64 {
+    records.iter().filter(|record| record.kind != Kind::Loss).count() as u64
 }
 
 fn read(entry: Entry<'_>) -> Option<(Entry<'_>, Decoded<'_>)> {
@@ -342,28 +419,5 @@ impl Steering {
 
     fn is_over(&self) -> bool {
         lock(&self.stop_at).is_some_and(|at| at <= Instant::now())
-    }
-}
-
-// === impl Dead ===
-
-impl Dead {
-    /// Those of a plugin, in a folder of the queue.
-    pub(crate) fn of(folder: &Path, plugin: &str) -> Self {
-        Self { path: folder.join("dead").join(format!("{plugin}.jsonl")) }
-    }
-
-    fn write(&self, records: &[Record<'_>]) -> Result<(), Error> {
-        let mut lines = Vec::new();
-        let mut renderer = JsonLines::default();
-        records.iter().for_each(|record| renderer.render(&mut lines, record));
-        let written = self.path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
-            let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-            file.write_all(&lines)?;
-            file.sync_data()
-        });
-        written.map_err(|error| {
-            Error::io("Dead", "cannot write the dead letters", error).with("path", self.path.display())
-        })
     }
 }

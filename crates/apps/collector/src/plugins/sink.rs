@@ -2,7 +2,7 @@
 
 use spanlake_core::{Error, Sink};
 
-use super::{Plugin, Portion};
+use super::{Pieces, Plugin, Portion};
 
 /// A sink of this or any other crate as a plugin: files, streams, and what users write.
 pub struct SinkPlugin(Box<dyn Sink>);
@@ -17,6 +17,11 @@ impl SinkPlugin {
 impl Plugin for SinkPlugin {
     fn write(&mut self, portion: &Portion<'_>) -> Result<(), Error> {
         self.0.write(&portion.batch())
+    }
+
+    /// A sink knows nothing of where a record stood.
+    fn pieces(&self) -> Pieces {
+        Pieces::Records
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -36,6 +36,7 @@ impl Standing {
             name: self.name.clone(),
             errors: self.errors.load(Ordering::Relaxed),
             dead: 0,
+            lost: 0,
             is_failing: !self.is_there.load(Ordering::Relaxed),
             last_error: lock(&self.last_error).clone(),
         }

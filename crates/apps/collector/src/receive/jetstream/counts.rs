@@ -70,7 +70,7 @@ impl Counts {
     pub(crate) fn part(&self) -> Part {
         let errors = self.errors.load(Ordering::Relaxed);
         let name = format!("jetstream `{}`", self.name);
-        Part { name, errors, dead: 0, is_failing: false, last_error: lock(&self.last_error).clone() }
+        Part { name, errors, dead: 0, lost: 0, is_failing: false, last_error: lock(&self.last_error).clone() }
     }
 
     /// Lines of one metric, without its head.

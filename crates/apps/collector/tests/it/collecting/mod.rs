@@ -7,6 +7,7 @@ mod grpc;
 mod hostile;
 pub(crate) mod network;
 mod plugins;
+mod poison;
 mod quota;
 mod settings;
 mod slow;

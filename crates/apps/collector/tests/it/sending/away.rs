@@ -104,6 +104,48 @@ pub(crate) fn is_sent_again_after_a_crash(side: &mut impl Side, least: usize) ->
     arrived(side, least)
 }
 
+/// One record that the other side will never take is in the dead letters, and nothing else: all that two senders said around it arrives once,
+/// also what is sent again after a crash.
+pub(crate) fn one_poisonous_record_drags_no_other_with_it(side: &mut impl Side, poison: impl Fn()) {
+    let stand = Stand::new();
+    side.start();
+    // Without a plugin all of it waits in the queue, and comes at once afterwards.
+    let running = stand.run(stand.builder());
+    let send = |program: &dyn Fn()| drop(publish(running.publisher().service("orders"), |_| program()));
+    let rows = |word: &str, rows: std::ops::Range<i32>| rows.for_each(|row| tracing::info!("{word} {row}"));
+    send(&|| rows("before", 0..50));
+    send(&|| {
+        rows("after", 0..50);
+        poison();
+        rows("after", 50..100);
+    });
+    send(&|| rows("before", 50..100));
+    running.stop();
+    let (queue, before) = (stand.scratch.path().join("queue"), stand.scratch.path().join("before"));
+    let builder = || stand.builder().checkpoint_every(LONG * 100);
+    for is_last in [false, true] {
+        let running = stand.run(side.plug(builder(), wanted()));
+        running.wait(|collector| collector.plugins()[0].written == 200 && collector.plugins()[0].dead == 1);
+        if !is_last {
+            copy(&queue, &before);
+        }
+        running.stop();
+        if !is_last {
+            fs::remove_dir_all(&queue).expect("removed");
+            fs::rename(&before, &queue).expect("as a crash would have left it");
+        }
+    }
+    let mut arrived = arrived(side, 200);
+    let mut expected = expected(&["before", "after"]);
+    arrived.sort();
+    expected.sort();
+    assert_eq!(arrived, expected);
+    let letters = fs::read_dir(queue.join("dead")).expect("a folder").next().expect("a file").expect("a file");
+    let letters = fs::read_to_string(letters.path()).expect("text");
+    assert_eq!(letters.lines().count(), 2, "once each time that it came");
+    assert!(letters.lines().all(|line| line.contains("poison")));
+}
+
 /// Everything once, in the order in which it was sent.
 pub(crate) fn expected(words: &[&str]) -> Vec<String> {
     words.iter().flat_map(|word| (0..100).map(move |row| format!("{word} {row}"))).collect()

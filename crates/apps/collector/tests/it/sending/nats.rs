@@ -12,7 +12,8 @@ use spanlake_core::Secret;
 use tokio::runtime::Runtime;
 
 use super::away::{
-    Side, expected, is_asked_while_nothing_is_for_it, is_away_and_comes_back, is_sent_again_after_a_crash, wanted,
+    Side, expected, is_asked_while_nothing_is_for_it, is_away_and_comes_back, is_sent_again_after_a_crash,
+    one_poisonous_record_drags_no_other_with_it, wanted,
 };
 use super::server::{Server, free_address, slow_way};
 use crate::collecting::stand::{LONG, Stand, publish};
@@ -139,6 +140,14 @@ fn what_is_longer_than_the_server_takes_goes_to_the_dead_letters_and_holds_up_no
     running.wait(|collector| collector.plugins()[0].written == 2);
     running.stop();
     assert_eq!(side.messages(), ["before", "after"]);
+}
+
+#[test]
+fn what_is_too_long_drags_nothing_of_others_to_the_dead_letters() {
+    let text = "\u{1}".repeat(60_000);
+    one_poisonous_record_drags_no_other_with_it(&mut Nats::new(), || {
+        tracing::info!(one = text, two = text, three = text, "poison");
+    });
 }
 
 #[test]

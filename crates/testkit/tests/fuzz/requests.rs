@@ -82,7 +82,9 @@ impl Stand {
         assert!(answer.is_empty() || is_answer(&answer), "{}", String::from_utf8_lossy(&answer));
         if !bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
             assert_eq!(self.collector.received(), received, "nobody sends without a token");
-            assert_eq!(self.collector.control().services(), services, "nor asks for levels");
+            // What somebody asked for may end by itself meanwhile.
+            let asked = self.collector.control().services();
+            assert!(asked.iter().all(|service| services.contains(service)), "nor asks for levels: {asked:?}");
         }
     }
 

@@ -98,7 +98,7 @@ impl ZmqTransportBuilder {
         self
     }
 
-    /// Sends segments as they are, many records in a message, in place of scoped tasks. It takes a fifth of the time, for both sides; what
+    /// Sends segments as they are, many records in a message, in place of scoped tasks. It takes a third of the time; what
     /// is sent again because a connection broke is there once, and records come exactly as they were. Only a collector of spanlake
     /// reads them.
     pub fn segments(mut self) -> Self {

@@ -85,7 +85,10 @@ impl Mending<'_> {
             self.quarantine(&file.path)?;
         }
         self.mended.cut_bytes += file.bytes - from;
-        if file.is_needed() {
+        if file.is_needed() && file.entries == 0 {
+            // Only its header says something, and what that says may be beyond where the next file begins.
+            file.bytes = self.rewrite(file)?;
+        } else if file.is_needed() {
             self.disk.shorten(&file.path, from)?;
             self.disk.sync_file(&file.path)?;
             file.bytes = from;

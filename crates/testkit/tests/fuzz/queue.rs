@@ -23,6 +23,9 @@ const LONG: Duration = Duration::from_secs(10);
 /// One in so many is opened.
 const OPENED: u64 = 16;
 
+/// A plugin that no checkpoint knows: it gets all that is kept.
+const NEWCOMER: &str = "newcomer";
+
 const HEADER: usize = 32;
 const HEAD: usize = 16;
 
@@ -81,7 +84,7 @@ fn check_opened(disk: &MemoryDisk, folder: &Path, whole: &Verification) {
 fn open(disk: &MemoryDisk, folder: &Path) -> Result<(Queue, Opened), spanlake_core::Error> {
     let options =
         Options::new(folder, (1 << 30).try_into().expect("not zero")).remember_for(Duration::from_secs(1 << 40));
-    Queue::open(options.most_disk_percent(100), Arc::new(disk.clone()), &["lake"])
+    Queue::open(options.most_disk_percent(100), Arc::new(disk.clone()), &[NEWCOMER])
 }
 
 /// Entries that are not done with.
@@ -97,7 +100,7 @@ fn lost(verified: &Verification) -> u64 {
 
 /// Everything that is kept, from the first entry on.
 fn entries(queue: &Queue) -> Vec<(u64, Vec<u8>)> {
-    let mut reader = queue.reader("lake").expect("it was named");
+    let mut reader = queue.reader(NEWCOMER).expect("it was named");
     let mut entries = Vec::new();
     while let Some(items) = reader.next(Instant::now()).expect("memory") {
         entries.extend(items.iter().map(|entry| (entry.index, entry.segment.to_vec())));

@@ -1,20 +1,16 @@
 //! Segments that are pushed over ZeroMQ, many records a message.
 
-use std::time::Duration;
-
 use spanlake_wire::batch::Batch;
 use spanlake_wire::exchange::{Head, TOPIC};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::zeromq::PAUSE;
 use crate::intake::{Incoming, Intake, Reason};
 use crate::queue::Refusal;
 
 /// Messages that wait while others are kept.
 pub(super) const WAITING: usize = 8;
-
-/// How long is waited before a full queue is tried again.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether a message has segments.
 pub(super) fn has_segments(frames: &[Vec<u8>]) -> bool {

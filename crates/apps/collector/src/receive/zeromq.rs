@@ -35,7 +35,7 @@ const GROUP_BYTES: usize = 4 << 20;
 const GROUP_FOR: Duration = Duration::from_millis(20);
 
 /// How long is waited before a full queue is tried again, and a publisher that is not there.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long what has come may take into the queue, once nothing more is taken.
 const LAST_RECORDS: Duration = Duration::from_secs(5);

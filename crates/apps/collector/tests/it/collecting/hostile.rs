@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use spanlake_collector::intake::Reason;
+use spanlake_collector::queue::MAX_RANGES;
 use spanlake_collector::receive::Pull;
 use spanlake_collector::{Limits, Right, Token, Tokens};
 use spanlake_core::segment::{Message, RecordHead, SegmentWriter};
@@ -189,4 +190,27 @@ fn of_pushed_segments_what_cannot_be_read_is_counted_and_what_comes_again_is_the
     assert_eq!(counts, [7, 1, 1, 3]);
     running.stop();
     assert_eq!(stand.messages().into_values().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn who_pushes_more_gaps_than_are_remembered_holds_up_nobody_and_loses_nothing() {
+    let stand = Stand::new();
+    let mut pull = Pull::new("127.0.0.1:0".parse().expect("an address"));
+    pull.message_bytes = 16 << 20;
+    let running = stand.run(stand.builder().pull(pull));
+    let at = running.collector().pulling().next().expect("it pulls");
+    let mut stream = TcpStream::connect(at).expect("a connection");
+    let mut said = [&zmtp::GREETING[..], &zmtp::ready("PUSH")].concat();
+    let (segment, gaps) = (segment(), MAX_RANGES as u64 + 1);
+    let mut batch = BatchWriter::new();
+    (0..gaps).for_each(|gap| batch.push(Entry { number: 2 * gap + 1, segment: &segment }));
+    assert!(batch.len() < 16 << 20, "it fits into a message");
+    let body = batch.compress().expect("memory");
+    zmtp::put_headed_message(&mut said, exchange::TOPIC, b"obelix/1\n7\n0\norders", &body);
+    zmtp::put_message(&mut said, b"PLJ", br#"{"message": "behind it", "levelno": 20, "name": "a"}"#);
+    stream.write_all(&said).expect("it listens");
+    // What is received is stored.
+    running.wait(|collector| collector.received() == gaps + 1);
+    assert_eq!(running.collector().refused(Reason::Quota), 1, "once, with its numbers");
+    running.stop();
 }
